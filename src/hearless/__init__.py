@@ -1,0 +1,30 @@
+"""hearless: audio classifiers that need to hear less.
+
+The Python door is lazy: ``import hearless`` loads nothing heavy.
+
+    run = hearless.train(labels="meta.csv", root="sounds", rate=1000, method="cssd", backbone="mn04")
+    model = hearless.load(run.path)
+    model.predict("clip.wav")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hearless.door import Model, contents, load, load_weights, study, train
+
+__version__ = "0.1.0"
+__all__ = ["Model", "contents", "load", "load_weights", "study", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'hearless' has no attribute {name!r}; it offers {', '.join(__all__)}.")
+    from hearless import door
+
+    return getattr(door, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""The augmentations shelf: one class a file; the folder is the registry."""

@@ -1,0 +1,1 @@
+"""The classifiers shelf: one class a file; the folder is the registry."""

@@ -1,0 +1,330 @@
+"""The Python door: train, load, predict and list in a few lines; the command line goes through it too.
+
+Recipes and studies are loaded by name, so that nothing below knows them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hearless import evaluate
+from hearless import predict as predicting
+from hearless.interfaces import Capture, HearlessError
+from hearless.lab import Lab
+from hearless.pipeline import Pipeline
+from hearless.provenance import git_commit
+from hearless.report import Report
+from hearless.run import Predictions, Run
+from hearless.spec import SHELVES, Spec, class_names, resolve, spec
+from hearless.splits import natural
+from hearless.study import Row, Study
+from hearless.weights import as_listener
+
+WINDOW_S = 10.0
+"""How much a published network hears at once: the length of AudioSet's clips."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained pipeline, ready to listen.
+
+    Attributes:
+        pipeline: in eval mode.
+        labels: its classes.
+        multi_label: any number of classes at once, or exactly one.
+        window_s: how much it hears at once, in s.
+        name: what it is called.
+    """
+
+    pipeline: Pipeline
+    labels: tuple[str, ...]
+    multi_label: bool
+    window_s: float
+    name: str
+
+    @property
+    def listener(self) -> predicting.Listener:
+        """The model as `hearless.predict` wants it."""
+        capture = cast(Capture, self.pipeline.capture)
+        rate_hz = capture.source_rate_hz
+        return predicting.Listener(
+            self._classify, self.labels, rate_hz, self.window_s, self.multi_label,
+            minimum_rate_hz=capture.minimum_rate_hz, sensor=f"{type(capture).__name__} at {capture.rate_hz} Hz",
+        )  # fmt: skip
+
+    def _classify(self, waveform: NDArray[np.float32], rate_hz: int) -> NDArray[Any]:
+        device = next(self.pipeline.parameters()).device
+        with torch.inference_mode():
+            heard = torch.from_numpy(np.ascontiguousarray(waveform)).to(device)
+            logits = self.pipeline(self.pipeline.observe(heard, rate_hz)).logits
+        return cast("NDArray[Any]", logits.float().cpu().numpy())
+
+    def predict(self, sound: str | Path | NDArray[Any], rate: int | None = None) -> dict[str, float]:
+        """Return the score of every class, best first, for a file, or for samples ``[time]`` at ``rate`` Hz.
+
+        Raises:
+            HearlessError: the file cannot be read; samples without a rate, below the model's, or not finite.
+        """
+        if isinstance(sound, (str, Path)):
+            said = next(predicting.predict(self.listener, sound))
+            if said.error:
+                raise HearlessError(said.error)
+            return said.ranked()
+        scores = self._of_samples(np.asarray(sound, np.float32), rate)
+        return {self.labels[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")}
+
+    def _of_samples(self, samples: NDArray[np.float32], rate: int | None) -> NDArray[Any]:
+        capture = cast(Capture, self.pipeline.capture)
+        if rate is None or rate < capture.minimum_rate_hz or samples.ndim != 1 or not len(samples):
+            raise HearlessError(
+                f"samples must be [time] with their rate of at least {capture.minimum_rate_hz} Hz, "
+                f"got shape {samples.shape} and rate={rate}; pass model.predict(samples, rate=…)."
+            )
+        if not np.isfinite(samples).all():
+            raise HearlessError("samples must be finite, got NaN or infinity; mend the recording.")
+        size = round(self.window_s * rate)
+        starts = range(0, len(samples), size)
+        parts = [np.pad(part := samples[s : s + size], (0, size - len(part))) for s in starts]
+        share = np.array([min(size, len(samples) - s) / len(samples) for s in starts])
+        logits = torch.from_numpy(self._classify(np.stack(parts), rate))
+        scores = torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, -1)
+        return cast("NDArray[Any]", share @ scores.double().numpy())
+
+
+def load(run: str | Path, *, torch_device: str = "cpu") -> Model:
+    """Return the model of a run folder (``runs/…/fold1-seed0``), or of the first run in a recipe's folder.
+
+    Raises:
+        HearlessError: no finished run is there.
+    """
+    path = Path(run)
+    if not (path / "recipe.json").is_file():
+        inside = sorted((p.parent for p in path.glob("*/done.json")), key=lambda p: natural(p.name))
+        if not inside:
+            raise HearlessError(
+                f"{path} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0."
+            )
+        path = inside[0]
+    found = Run(path)
+    lab = Lab(path.parent.parent, Path(), torch_device=torch_device)
+    measured = found.measured
+    name = f"{path.parent.name}/{path.name}"
+    return Model(lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name)
+
+
+def load_weights(weights: str | Path, backbone: str | None = None) -> Model:
+    """Return a published weights file as a model of its own label set (AudioSet's 527 classes)."""
+    path = Path(weights)
+    pipeline, labels, _ = as_listener(path, backbone)
+    return Model(pipeline.on("cpu"), labels, True, WINDOW_S, path.name)
+
+
+def predict(
+    model: Model | str | Path, paths: str | Path | Sequence[str | Path], **options: Any
+) -> Iterator[predicting.FilePrediction]:
+    """Classify files and folders with a model or run folder: see `hearless.predict.predict`."""
+    listening = model if isinstance(model, Model) else load(model)
+    return predicting.predict(listening.listener, paths, **options)
+
+
+def dataset(
+    name: str | None = None, labels: str | Path | None = None, root: str | Path | None = None,
+    mapping: dict[str, str] | None = None,
+) -> tuple[Spec, Path]:  # fmt: skip
+    """Return a data set and the folder of its sound, from a name, a table of labels, or a folder of class folders.
+
+    Args:
+        name: a data set of the shelf, such as ``"ESC50"`` or ``"synthetic"``.
+        labels: a CSV table of the user's own clips.
+        root: where the sounds lie; default: beside the table.
+        mapping: the table's column for each of `CsvLabels`' arguments, such as ``{"label": "category"}``.
+    """
+    if labels is not None:
+        table = Path(labels)
+        if not table.is_file():
+            raise HearlessError(f"labels must be a CSV file, got {table}; name the table with one row a clip.")
+        folder = Path(root) if root else table.parent
+        relative = Path(os.path.relpath(table.resolve(), folder.resolve())).as_posix()
+        return spec(resolve("datasets", "CsvLabels"), table=relative, **(mapping or {})), folder
+    if name is not None:
+        known = {n.lower(): n for n in class_names("datasets")}
+        if name.lower().replace("_", "") not in known:
+            raise HearlessError(f"dataset must be one of {', '.join(known)}, got {name!r}.")
+        default = Path("data") / name.lower()
+        return spec(resolve("datasets", known[name.lower().replace("_", "")])), Path(root) if root else default
+    if root is None:
+        raise HearlessError(
+            "name your sounds: --labels TABLE.csv, --root FOLDER (one folder a class), or --dataset NAME."
+        )
+    return spec(resolve("datasets", "FolderLabels")), Path(root)
+
+
+def recipe_module(name: str) -> ModuleType:
+    """Return the recipe or study called ``folder/file``.
+
+    Raises:
+        HearlessError: there is none; those known are listed.
+    """
+    if name not in recipe_names():
+        raise HearlessError(f"recipes and studies are {', '.join(recipe_names())}; got {name!r}.")
+    return importlib.import_module(f"hearless.recipes.{name.replace('/', '.')}")
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return ``folder/file`` of every recipe and study, without importing one."""
+    package = importlib.import_module("hearless.recipes")
+    systems = [m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg]
+    return tuple(
+        f"{system}/{m.name}"
+        for system in systems
+        for m in pkgutil.iter_modules([str(Path(package.__path__[0]) / system)])
+        if m.name != "settings"
+    )
+
+
+def settings(system: str, data: Spec, **words: Any) -> Any:
+    """Return a recipe folder's settings for a data set; ``words`` are its `from_words` arguments."""
+    return importlib.import_module(f"hearless.recipes.{system}.settings").from_words(data, **words)
+
+
+def train(
+    *, labels: str | Path | None = None, root: str | Path | None = None, name: str | None = None,
+    mapping: dict[str, str] | None = None, rate: int = 1000, method: str = "cssd", backbone: str = "mn04",
+    weights: str | None = None, fold: str | None = None, seed: int = 0, runs: str | Path = "runs",
+    lab: Lab | None = None, **words: Any,
+) -> Run:  # fmt: skip
+    """Train a classifier on your own clips and return its run; asking twice resumes or reuses.
+
+    Args:
+        labels: a CSV table of the clips, as in `dataset`.
+        root: the folder of the sounds.
+        name: a data set of the shelf instead.
+        mapping: the table's column names.
+        rate: what the sensor samples at, in Hz.
+        method: "fine_tuned", "basd", "cssd", or "full_band" (16 kHz).
+        backbone: short name of a network, such as ``"mn04"``.
+        weights: a local weights file in place of the published one; ``"none"`` starts from random weights.
+        fold: the fold to test on; default: the first.
+        seed: of all draws.
+        runs: the folder of all runs.
+        lab: where runs are made (progress bars, torch device); default: a quiet one on the CPU.
+        words: further settings, such as ``epochs=30``.
+    """
+    data, folder = dataset(name, labels, root, mapping)
+    lab = lab or Lab(Path(runs), folder)
+    words.setdefault("multi_label", lab.table(data).multi_label)
+    chosen = settings("low_rate", data, backbone=backbone, weights=weights, **words)
+    module = recipe_module(f"low_rate/{method}")
+    recipe = module.recipe(chosen) if method == "full_band" else module.recipe(chosen, rate)
+    return lab.run(recipe, fold or lab.folds(data)[0], seed)
+
+
+def study(
+    name: str, *, lab: Lab | None = None, runs: str | Path = "runs", command: str = "",
+    labels: str | Path | None = None,
+    root: str | Path | None = None, dataset_name: str | None = None, mapping: dict[str, str] | None = None,
+    backbones: Sequence[str] = (), weights: str | None = None, folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
+    rates: Sequence[int] = (), **words: Any,
+) -> Report:  # fmt: skip
+    """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's."""
+    module = recipe_module(name)
+    own = labels is not None or root is not None or dataset_name is not None
+    data, folder = dataset(dataset_name, labels, root, mapping) if own else dataset("ESC50", None, root, None)
+    lab = lab or Lab(Path(runs), folder)
+    system = name.partition("/")[0]
+    if own:
+        words.setdefault("multi_label", lab.table(data).multi_label)
+    each = [
+        settings(system, data, backbone=b, weights=weights, paper=not own, **words)
+        for b in (backbones or module.BACKBONES)
+    ]
+    more = {"rates": tuple(rates)} if rates else {}
+    made = module.study(each, folds=tuple(folds), seeds=tuple(seeds), task=_task(lab, data, own), **more)
+    return lab.study(made, command)
+
+
+def _task(lab: Lab, data: Spec, own: bool) -> str:
+    """Say in words which data were used, and that a table on other data is not the paper's task."""
+    table = lab.table(data)
+    recordings = len({clip.group for clip in table.clips})
+    what = f"{len(table.clips)} clips of {recordings} recordings in {len(table.labels)} classes ({data.name})"
+    return (
+        f"{what}. Not the paper's task: its data and networks were put out of place."
+        if own
+        else f"{what}, as in the paper."
+    )
+
+
+def contents() -> dict[str, tuple[str, ...]]:
+    """Return what there is: every shelf's classes, every recipe and study, every published weights file."""
+    from hearless.classifiers._official import weights_table
+
+    shelves = {shelf: class_names(shelf) for shelf in SHELVES}
+    return {**shelves, "recipes and studies": recipe_names(), "weights": tuple(weights_table())}
+
+
+def report(folders: Sequence[Path], command: str = "", *, compare: bool = False) -> Report:
+    """Return the table of finished runs: each folder is one run, or a recipe's runs over folds and seeds.
+
+    Raises:
+        HearlessError: a folder holds no finished run, or the runs' classes differ.
+    """
+    rows = [_evaluated(folder) for folder in folders]
+    measured = [Run(row_runs[0]).measured for _, row_runs in rows]
+    labels, multi_label = tuple(measured[0]["labels"]), bool(measured[0]["multi_label"])
+    if any(tuple(m["labels"]) != labels for m in measured):
+        raise HearlessError("runs must share their classes to stand in one table; evaluate them apart.")
+    done = [row for row, _ in rows]
+    pairs = ((done[0].row.label, done[1].row.label),) if compare else ()
+    made = Study(
+        "evaluate", "What these runs score on their test clips", _words_of(measured), tuple(d.row for d in done),
+        seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
+    )  # fmt: skip
+    return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=git_commit(Path(__file__).parent))
+
+
+def _evaluated(folder: Path) -> tuple[evaluate.Evaluated, list[Path]]:
+    inside = sorted((p.parent for p in folder.glob("*/done.json")), key=lambda p: natural(p.name))
+    runs = [folder] if (folder / "done.json").is_file() else [p for p in inside if Run(p).predictions("test").is_file()]
+    if not runs:
+        raise HearlessError(f"{folder} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0.")
+    label = folder.name if len(runs) > 1 or folder != runs[0] else f"{folder.parent.name}/{folder.name}"
+    found = evaluate.Evaluated(Row(label, {"runs": str(len(runs))}, (Run(runs[0]).recipe,)))
+    for path in runs:
+        run, measured = Run(path), Run(path).measured
+        predictions = Predictions.load(run.predictions("test"))
+        found.add(measured["fold"], measured["seed"], predictions, run.read("done.json")["seconds"])
+    return found, runs
+
+
+def _words_of(measured: Sequence[dict[str, Any]]) -> str:
+    n = max(m["n_clips"]["test"] for m in measured)
+    return f"{n} test clips a run, {len(measured[0]['labels'])} classes."
+
+
+def picture(lab: Lab, path: Path, name: str = "Synthetic", rates: Sequence[int] = (16000, 2000, 1000)) -> Path:
+    """Draw what one clip sounds like to a classifier at each rate: Mel spectrograms side by side."""
+    from hearless.pictures import spectrograms
+
+    table = lab.table(spec(resolve("datasets", name)))
+    clip = next((c for c in table.clips if c.labels[0] == "siren"), table.clips[0])
+    panels = []
+    for rate in rates:
+        chosen = settings("low_rate", spec(resolve("datasets", name)), backbone="mn02", bands=0)
+        pipeline = chosen.view(rate).build(len(table.labels)).eval()
+        store = lab.store(table, [cast(Capture, pipeline.capture)])
+        observation = pipeline.observe(torch.from_numpy(np.array(store.waveform(clip)))[None], store.rate_hz)
+        title = f"{clip.labels[0]} at {rate / 1000:g} kHz"
+        panels.append((title, pipeline.features(observation)[0, 0].numpy(), pipeline.axes(observation.shape[-1])))
+    return spectrograms(panels, path, title="What a classifier hears", unit="log-Mel feature")

@@ -1,0 +1,4 @@
+"""Pure functions on tensors ``[..., time]``: scales, filter banks, spectra, resampling.
+
+Nothing here is learned, nothing here knows a shelf.
+"""

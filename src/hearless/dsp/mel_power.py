@@ -1,0 +1,145 @@
+"""Mel power of a published analysis, from samples of any rate: what the Mel front ends share.
+
+Three ways to the same Mel axis:
+
+* at the reference rate: the published short-time Fourier transform itself;
+* ``path="upsample"`` (paper 000 §4.3): resampled to the reference rate, then the same;
+* ``path="native"``: straight from the samples, by FFT where the reference's bins fall on one, else (and at low
+  rates, where it is faster) by multiplication with the analysis atoms.  See `hearless.dsp.atoms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from hearless.dsp.atoms import atom_parts, frame_atoms
+from hearless.dsp.pre_emphasis import pre_emphasis_taps, pre_emphasise
+from hearless.dsp.resample import ResamplingPlan, resampling_plan, run_plan
+from hearless.dsp.spectra import Analysis, fft_parts, fft_window
+from hearless.interfaces import HearlessError
+
+PATHS = ("native", "upsample")
+LOWEST_RATE_HZ = 250
+ATOMS_UP_TO_HZ = 4000
+BANDS_PER_PRODUCT = 16
+CACHED_VALUES = 2**20
+
+
+class MelPower(nn.Module):
+    """Samples → power in the Mel bands that they can hear.
+
+    Args:
+        analysis: the published analysis.
+        weights: gives Mel weights ``[bin, band]`` for bins in Hz.
+        input_rate_hz: rate of the samples.
+        path: ``"native"`` or ``"upsample"``.
+
+    Attributes:
+        n_audible: bands up to the last one that reaches below the samples' Nyquist frequency.
+    """
+
+    def __init__(
+        self, analysis: Analysis, weights: Callable[[tuple[float, ...]], Tensor], *, input_rate_hz: int, path: str
+    ) -> None:
+        super().__init__()
+        self._exact: dict[str, Tensor] = {}
+        if path not in PATHS:
+            raise HearlessError(f"path must be one of {', '.join(PATHS)}, got {path!r}.")
+        if input_rate_hz < LOWEST_RATE_HZ:
+            raise HearlessError(f"input_rate_hz must be at least {LOWEST_RATE_HZ}, got {input_rate_hz}.")
+        self.analysis = analysis
+        self.input_rate_hz = input_rate_hz
+        self.rate_hz = input_rate_hz if path == "native" else analysis.rate_hz
+        self.plan = resampling_plan(input_rate_hz, self.rate_hz) if input_rate_hz != self.rate_hz else None
+        for i, table in enumerate(self.plan.matrices if self.plan else ()):
+            self._register(f"plan_{i}", table)
+        self.by_fft = self._can_fft()
+        bin_hz = analysis.bin_hz(self.rate_hz)
+        matrix = weights(bin_hz)
+        self.n_audible = _last(matrix.any(dim=0)) + 1
+        if not self.by_fft:
+            bin_hz = bin_hz[: _last(matrix.any(dim=1)) + 1]
+        mel = matrix[: len(bin_hz), : self.n_audible].T.repeat_interleave(2, dim=1)
+        self.products = _products(mel)
+        self._register("mel", mel)
+        self._prepare(bin_hz)
+
+    def _can_fft(self) -> bool:
+        whole = self.analysis.fft_at(self.rate_hz) % 2 == 0 and self.analysis.hop_at(self.rate_hz).denominator == 1
+        return whole and (self.rate_hz > ATOMS_UP_TO_HZ or self.rate_hz == self.analysis.rate_hz)
+
+    def _prepare(self, bin_hz: tuple[float, ...]) -> None:
+        self.hop = self.analysis.hop_at(self.rate_hz)
+        if self.by_fft:
+            self._register("taps", pre_emphasis_taps(self.analysis, self.rate_hz))
+            self._register("window", fft_window(self.analysis, self.rate_hz))
+            self.frame_values = 2 * int(self.analysis.fft_at(self.rate_hz))
+        else:
+            self.starts, atoms = frame_atoms(self.analysis, self.rate_hz, bin_hz)
+            self._register("atoms", atoms)
+            self.frame_values = atoms.shape[1] + atoms.shape[2]
+
+    def _register(self, name: str, matrix: Tensor) -> None:
+        self._exact[name] = matrix.contiguous()
+        self.register_buffer(name, matrix.float().contiguous(), persistent=False)
+
+    def _table(self, name: str, like: Tensor) -> Tensor:
+        """Return a table for samples ``like``: the buffer for float32, else cast from what was computed in float64."""
+        return (self.get_buffer(name) if like.dtype == torch.float32 else self._exact[name]).to(like)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return the number of frames of ``n_samples`` at the input rate."""
+        return self.analysis.n_frames(n_samples, self.input_rate_hz)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Turn samples ``[batch, time]`` into Mel power ``[batch, audible band, frame]``.
+
+        On a CPU few clips at a time: their intermediate results then stay in the cache.
+
+        Raises:
+            HearlessError: not floating-point samples ``[batch, time]``, or fewer than are reflected at the edges.
+        """
+        if waveform.ndim != 2 or not waveform.is_floating_point():
+            raise HearlessError(
+                f"a front end takes floating-point samples [batch, time], got {waveform.dtype} of shape "
+                f"{tuple(waveform.shape)}; add a batch axis or scale integers to -1…1."
+            )
+        n_frames = self.n_frames(waveform.shape[-1])
+        samples = waveform if self.plan is None else self._upsampled(waveform, self.plan)
+        if samples.device.type != "cpu" or torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
+            return self._power(samples, n_frames)
+        n_clips = max(1, CACHED_VALUES // (n_frames * self.frame_values))
+        return torch.cat([self._power(clips, n_frames) for clips in torch.split(samples, n_clips)])
+
+    def _upsampled(self, waveform: Tensor, plan: ResamplingPlan) -> Tensor:
+        return run_plan(waveform, plan, [self._table(f"plan_{i}", waveform) for i in range(len(plan.matrices))])
+
+    def _power(self, samples: Tensor, n_frames: int) -> Tensor:
+        power = self._parts(samples, n_frames).square()
+        mel = self._table("mel", samples)
+        products = [mel[low:high, first:last] @ power[..., first:last].mT for low, high, first, last in self.products]
+        return torch.cat(products, dim=-2)
+
+    def _parts(self, samples: Tensor, n_frames: int) -> Tensor:
+        if not self.by_fft:
+            return atom_parts(samples, self._table("atoms", samples), self.starts, self.hop.numerator, n_frames)
+        if self.analysis.pre_emphasis:
+            samples = pre_emphasise(samples, self._table("taps", samples))
+        return fft_parts(samples, self._table("window", samples), self.hop.numerator, n_frames)
+
+
+def _last(flags: Tensor) -> int:
+    return int(flags.nonzero().max()) if flags.any() else 0
+
+
+def _products(mel: Tensor) -> list[tuple[int, int, int, int]]:
+    """Part the Mel matrix ``[band, 2 * bin]`` into runs of bands and the bins they reach."""
+    products = []
+    for low in range(0, mel.shape[0], BANDS_PER_PRODUCT):
+        high = min(low + BANDS_PER_PRODUCT, mel.shape[0])
+        used = mel[low:high].any(dim=0).nonzero()
+        products.append((low, high, int(used.min()) if len(used) else 0, int(used.max()) + 1 if len(used) else 1))
+    return products

@@ -1,0 +1,1 @@
+"""The enhancers shelf: one class a file; the folder is the registry."""

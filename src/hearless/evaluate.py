@@ -1,0 +1,217 @@
+"""Pipeline + clips → predictions → measures.
+
+Longer clips are heard in windows and their logits averaged.  Measures carry 95 % intervals that resample source
+recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hearless import metrics
+from hearless.interfaces import HearlessError
+from hearless.loading import Loader
+from hearless.pipeline import Pipeline
+from hearless.provenance import environment
+from hearless.report import Report, compared
+from hearless.report import Row as ReportRow
+from hearless.run import Predictions
+from hearless.statistics import (
+    Measure,
+    Paired,
+    interval,
+    mcnemar,
+    mean_interval,
+    paired_bootstrap,
+    paired_metric,
+)  # fmt: skip
+from hearless.study import Row, Study
+
+
+def predictions(pipeline: Pipeline, loader: Loader, *, torch_device: str = "cpu") -> Predictions:
+    """Return what the pipeline, in eval mode, says of every clip of the loader."""
+    was_training = pipeline.training
+    pipeline.eval()
+    total = np.zeros((len(loader.clips), pipeline.n_classes), np.float64)
+    heard = np.zeros(len(loader.clips))
+    with torch.inference_mode():
+        for batch, rows, share in loader.windows():
+            observation = pipeline.observe(batch.waveform.to(torch_device), batch.rate_hz, batch.devices)
+            np.add.at(total, rows, share[:, None] * pipeline(observation).logits.double().cpu().numpy())
+            np.add.at(heard, rows, share)
+    pipeline.train(was_training)
+    return Predictions(
+        np.array([clip.id for clip in loader.clips]),
+        loader.table.targets(loader.clips),
+        (total / heard[:, None]).astype(np.float32),
+        np.array([clip.group for clip in loader.clips]),
+    )
+
+
+def measures(found: Predictions, *, multi_label: bool) -> dict[str, float]:
+    """Return the metrics by which epochs, α and T are chosen: accuracies, F1 and loss, or mAP and loss."""
+    if multi_label:
+        return {
+            "mAP": metrics.mean_average_precision(found.true, found.logits),
+            "loss": _binary_loss(found.true, found.logits),
+        }
+    true = found.true.argmax(1)
+    return {
+        "accuracy": metrics.accuracy(true, found.logits),
+        "macro_accuracy": metrics.macro_accuracy(true, found.logits),
+        "macro_f1": metrics.macro_f1(true, found.logits),
+        "loss": metrics.log_loss(true, metrics.softmax(found.logits)),
+    }
+
+
+def _binary_loss(true: NDArray[Any], logits: NDArray[Any]) -> float:
+    z = logits.astype(np.float64)
+    return float(np.mean(np.maximum(z, 0) - z * true + np.log1p(np.exp(-np.abs(z)))))
+
+
+@dataclass
+class Evaluated:
+    """A study's row after its runs: predictions by (fold, seed), the option chosen per fold, seconds, or a hole."""
+
+    row: Row
+    found: dict[tuple[str, int], Predictions] = field(default_factory=dict)
+    choices: dict[str, int] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    hole: str = ""
+
+    def add(self, fold: str, seed: int, predictions: Predictions, seconds: float) -> None:
+        """Take one run's test predictions."""
+        self.found[fold, seed] = predictions
+        self.seconds.append(seconds)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were run."""
+        return sorted({seed for _, seed in self.found})
+
+    def pooled(self, folds: Sequence[str]) -> Predictions:
+        """Return the predictions of these folds one after the other, logits ``[seed, clip, class]``."""
+        first = [self.found[fold, self.seeds[0]] for fold in folds]
+        logits = [np.concatenate([self.found[fold, seed].logits for fold in folds]) for seed in self.seeds]
+        return Predictions(
+            np.concatenate([p.ids for p in first]), np.concatenate([p.true for p in first]),
+            np.stack(logits), np.concatenate([p.groups for p in first]),
+        )  # fmt: skip
+
+    @property
+    def folds(self) -> list[str]:
+        """The folds that every seed has."""
+        names = dict.fromkeys(fold for fold, _ in self.found)
+        return [fold for fold in names if all((fold, seed) in self.found for seed in self.seeds)]
+
+
+def correctness(pooled: Predictions) -> NDArray[np.float64]:
+    """Return 1 where a clip is right, ``[seed, clip]``."""
+    right: NDArray[np.bool_] = pooled.logits.argmax(-1) == pooled.true.argmax(-1)
+    return right.astype(np.float64)
+
+
+def _row_measures(pooled: Predictions, multi_label: bool) -> dict[str, Measure]:
+    if multi_label:
+        return {
+            "mAP": interval(metrics.mean_average_precision, pooled.true, pooled.logits, pooled.groups, n_resamples=500)
+        }
+    true = pooled.true.argmax(1)
+    return {
+        "accuracy": mean_interval(correctness(pooled), pooled.groups),
+        "macro_accuracy": interval(metrics.macro_accuracy, true, pooled.logits, pooled.groups, n_resamples=500),
+        "macro_f1": interval(metrics.macro_f1, true, pooled.logits, pooled.groups, n_resamples=500),
+    }
+
+
+def _per_class(pooled: Predictions, labels: Sequence[str], multi_label: bool) -> dict[str, Measure]:
+    if multi_label:
+        scores = np.mean([metrics.average_precision(pooled.true, run) for run in pooled.logits], axis=0)
+        return {label: Measure(float(v)) for label, v in zip(labels, scores, strict=True)}
+    right, true = correctness(pooled), pooled.true.argmax(1)
+    return {
+        label: mean_interval(right[:, true == i], pooled.groups[true == i])
+        for i, label in enumerate(labels) if (true == i).any()
+    }  # fmt: skip
+
+
+def _report_row(done: Evaluated, labels: Sequence[str], multi_label: bool) -> ReportRow:
+    row = done.row
+    published = next(iter(row.published.items()), None)
+    common: dict[str, Any] = {
+        "label": row.label, "condition": row.condition, "hole": done.hole,
+        "published": {"mAP" if multi_label else "accuracy": published[1]} if published else None,
+        "source": published[0] if published else "",
+    }  # fmt: skip
+    if not done.folds:
+        return ReportRow(**{**common, "hole": done.hole or "no run"})
+    pooled = done.pooled(done.folds)
+    per_fold = {fold: next(iter(_row_measures(done.pooled([fold]), multi_label).values())) for fold in done.folds}
+    return ReportRow(
+        **common, metrics=_row_measures(pooled, multi_label), per_fold=per_fold,
+        per_class=_per_class(pooled, labels, multi_label),
+    )  # fmt: skip
+
+
+def paired_test(a: Evaluated, b: Evaluated, *, multi_label: bool) -> tuple[Paired, float | None]:
+    """Compare two rows on the folds and seeds that both have: paired bootstrap over recordings, and McNemar's p.
+
+    Raises:
+        HearlessError: they share no fold or seed.
+    """
+    folds = [fold for fold in a.folds if fold in b.folds]
+    seeds = [seed for seed in a.seeds if seed in b.seeds]
+    if not folds or not seeds:
+        raise HearlessError(f"{a.row.label} and {b.row.label} must share a fold and a seed to be compared.")
+    first, second = (
+        replace(one, found={(f, s): one.found[f, s] for f in folds for s in seeds}).pooled(folds) for one in (a, b)
+    )
+    if multi_label:
+        metric = metrics.mean_average_precision
+        return paired_metric(metric, first.true, first.logits, second.logits, first.groups, n_resamples=500), None
+    right_a, right_b = correctness(first), correctness(second)
+    return paired_bootstrap(right_a, right_b, first.groups), mcnemar(right_a, right_b)
+
+
+def tabulate(
+    study: Study, rows: Sequence[Evaluated], labels: Sequence[str], multi_label: bool, *, command: str = "",
+    commit: str | None = None,
+) -> Report:  # fmt: skip
+    """Return a study's table: measures with intervals, per fold and class, paired tests, choices, published numbers."""
+    by_label = {done.row.label: done for done in rows}
+    pairs, p_mcnemar = {}, {}
+    for a, b in study.compare:
+        if by_label[a].folds and by_label[b].folds:
+            pairs[a, b], p = paired_test(by_label[a], by_label[b], multi_label=multi_label)
+            if p is not None:
+                p_mcnemar[a, b] = p
+    metric = "mAP" if multi_label else "accuracy"
+    seconds = [s for done in rows for s in done.seconds]
+    return Report(
+        title=study.title, task=study.task, columns=(metric,) if multi_label else ("accuracy", "macro_f1"),
+        rows=tuple(_report_row(done, labels, multi_label) for done in rows),
+        tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar), notes=(*study.notes, *_remarks(rows)),
+        command=command, commit=commit, environment=environment(),
+        seconds_per_run=float(np.mean(seconds)) if seconds else None, seeds=study.seeds,
+    )  # fmt: skip
+
+
+def _remarks(rows: Sequence[Evaluated]) -> list[str]:
+    """Say what was chosen per fold, how long runs took, and every published number beyond the first."""
+    notes = []
+    for done in rows:
+        if len(done.row.options) > 1:
+            chosen = ", ".join(f"{fold}: {done.row.options[i].name}" for fold, i in done.choices.items())
+            notes.append(f"{done.row.label}: chosen on each fold's own validation part: {chosen}.")
+        if done.seconds:
+            notes.append(f"{done.row.label}: {len(done.seconds)} runs of {np.mean(done.seconds):.0f} s (mean).")
+        if len(done.row.published) > 1:
+            values = ", ".join(f"{source} {100 * value:.1f}" for source, value in done.row.published.items())
+            notes.append(f"{done.row.label}: published elsewhere: {values}.")
+    return notes

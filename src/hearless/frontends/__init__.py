@@ -1,0 +1,1 @@
+"""The frontends shelf: one class a file; the folder is the registry."""

@@ -1,0 +1,263 @@
+"""The nouns of hearless and what each shelf promises.  Read this first.
+
+Axis order everywhere: waveforms ``[batch, time]``, features ``[batch, 1, band, frame]``, targets
+``[batch, class]``.  Rates are ints in Hz.  A *device* is the recording device; the torch one is
+``torch_device``.  A *frame* is time, a *band* is frequency.
+
+This module imports no torch: it is read by the parts that run without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from torch import Tensor
+
+    from hearless.spec import Spec
+
+Draw = Mapping[str, float]
+"""One random draw of one augmentation for one clip: plain numbers, so that it can be replayed."""
+
+
+class HearlessError(ValueError):
+    """Bad input, said so that it can be mended: name, rule, value, remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A labelled excerpt of a sound file.
+
+    ``labels`` holds one label or, for multi-label sets, any number.  A clip has a ``fold`` (tested in
+    turn) or a ``split`` (``"train"``, ``"validation"``, ``"test"``), or neither where the data set draws
+    its own.  ``recording`` names the source recording: clips that share it never part in a split.
+    ``duration_s=None`` means up to the end of the file.
+    """
+
+    id: str
+    path: Path
+    labels: tuple[str, ...]
+    start_s: float = 0.0
+    duration_s: float | None = None
+    fold: str | None = None
+    split: str | None = None
+    recording: str = ""
+    device: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The source recording, or the clip's own id where none is known."""
+        return self.recording or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file to download: where, under which name, and how to know that it arrived whole.
+
+    ``checksum`` is ``"sha256:…"`` or ``"md5:…"``; None means that none is published.
+    """
+
+    url: str
+    filename: str
+    checksum: str | None
+    unpack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A published weights file of a classifier: one row of its file's weights table.
+
+    ``arguments`` are the classifier's constructor arguments, ``frontend`` the features it was trained on,
+    ``labels`` the name of its label set in `hearless.labels`.
+    """
+
+    remote: Remote
+    licence: str
+    source: str
+    arguments: Mapping[str, Any]
+    frontend: Spec
+    labels: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Where features lie: centre of each band in Hz, seconds between frames, the number of frames."""
+
+    band_hz: tuple[float, ...]
+    frame_s: float
+    n_frames: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Clips ready for a pipeline.
+
+    Attributes:
+        waveform: float32 ``[batch, time]`` at ``rate_hz``, the highest rate that any view asks for.
+        target: float32 ``[batch, class]``, one-hot or multi-hot (or mixed).
+        clips: the clips, in batch order.
+        weight: float32 ``[batch]``, each clip's weight in the loss.
+        taught: what the teacher hears, where some augmentation is for the student alone; else None (the same).
+    """
+
+    waveform: Tensor
+    rate_hz: int
+    target: Tensor
+    clips: tuple[Clip, ...]
+    weight: Tensor
+    taught: Tensor | None = None
+
+    @property
+    def devices(self) -> tuple[str | None, ...]:
+        """The recording device of each clip."""
+        return tuple(clip.device for clip in self.clips)
+
+
+@dataclass(slots=True)
+class Prediction:
+    """What a pipeline says of a batch.
+
+    Attributes:
+        logits: ``[batch, class]``.
+        embedding: ``[batch, dimension]``, what leaves the penultimate layer.
+        features: ``[batch, 1, band, frame]``, what the classifier saw.
+        maps: inner activations by name, only when asked for.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    features: Tensor | None = None
+    maps: dict[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A corpus.  Constructors take plain values and touch no file.
+
+    ``labels`` in class order, or None: those found in the table, sorted.  ``multi_label`` None: decided by
+    the table (some clip has not exactly one label).
+    """
+
+    labels: tuple[str, ...] | None
+    multi_label: bool | None
+    licence: str
+    source: str
+    remotes: tuple[Remote, ...]
+
+    def clips(self, root: Path) -> list[Clip]:
+        """Return every clip below ``root``; raise `HearlessError` listing all that is wrong with the table."""
+        ...
+
+
+class Capture(Protocol):
+    """What the sensor keeps of the sound and nothing else (a torch module, nothing learned).
+
+    ``rate_hz`` is the observation's rate, ``source_rate_hz`` the rate of the waveform it would hear,
+    ``minimum_rate_hz`` the lowest rate it accepts (1 where it up-samples).
+    """
+
+    rate_hz: int
+    source_rate_hz: int
+    minimum_rate_hz: int
+
+    def __call__(self, waveform: Tensor, rate_hz: int, devices: Sequence[str | None] = ()) -> Tensor:
+        """Turn ``[batch, time]`` at ``rate_hz`` into the observation."""
+        ...
+
+
+class Frontend(Protocol):
+    """Observation → features (a torch module, nothing learned).  Set in Hz and ms."""
+
+    input_rate_hz: int
+    n_bands: int
+
+    def __call__(self, observation: Tensor) -> Tensor:
+        """Turn samples ``[batch, time]`` into features ``[batch, 1, band, frame]``."""
+        ...
+
+    def axes(self, n_samples: int) -> Axes:
+        """Say where the features of an observation of ``n_samples`` lie."""
+        ...
+
+
+class Enhancer(Protocol):
+    """Features → features, learned or linear (a torch module)."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Turn ``[batch, 1, band, frame]`` into features of the classifier's axes."""
+        ...
+
+
+class Classifier(Protocol):
+    """Features → logits and embedding (a torch module).
+
+    Its file ends with ``WEIGHTS: dict[str, Weights]``, its published files by short name.
+    """
+
+    n_classes: int
+    min_frames: int
+    min_bands: int
+
+    def __call__(self, features: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
+        """Classify ``[batch, 1, band, frame]``; ``keep`` (0/1, same shape) masks after input normalisation."""
+        ...
+
+    def load_official(self, state: Mapping[str, Tensor], *, replace_output: bool = False) -> None:
+        """Load a published state dict strictly, less its front-end tensors (and, on request, the last layer)."""
+        ...
+
+    @classmethod
+    def recognise(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
+        """Return the constructor arguments that fit a state dict's keys and shapes, or None."""
+        ...
+
+
+class Head(Protocol):
+    """Classifier scores or embedding → target classes (a torch module)."""
+
+    n_classes: int
+
+    def __call__(self, prediction: Prediction) -> Prediction:
+        """Return a prediction over the target classes."""
+        ...
+
+
+class Objective(Protocol):
+    """Compares student, teacher and target (a torch module around a pure function)."""
+
+    needs_teacher: bool
+
+    def bind(self, student: Prediction, teacher: Prediction | None) -> None:
+        """Make what parameters it owns from one example of each prediction."""
+        ...
+
+    def __call__(
+        self, student: Prediction, teacher: Prediction | None, target: Tensor, weight: Tensor
+    ) -> dict[str, Tensor]:
+        """Return named scalar terms; their sum is the loss.  ``weight`` is each clip's."""
+        ...
+
+
+class Augmentation(Protocol):
+    """A random change, drawn apart from applied.
+
+    ``place``: ``"waveform"``, ``"features"`` or ``"keep"`` (a mask multiplied inside the classifier).
+    ``hearers``: both ears or the student only.  ``level``: drawn per clip or per batch.
+    """
+
+    place: Literal["waveform", "features", "keep"]
+    hearers: Literal["both", "student"]
+    level: Literal["clip", "batch"]
+
+    def draw(self, rng: np.random.Generator, clip: Clip, duration_s: float) -> Draw:
+        """Draw one clip's change."""
+        ...
+
+    def apply(self, tensor: Tensor, draws: Sequence[Draw], where: int | Axes) -> Tensor:
+        """Apply the draws: to a waveform at rate ``where``, or to features (or a mask of ones) on axes ``where``."""
+        ...

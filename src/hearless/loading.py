@@ -1,0 +1,300 @@
+"""Clips → batches.
+
+Sound is decoded once per (clip table, rate) into one memory-mapped file keyed by content; batches are slices of it.
+Every random draw comes from a key such as (seed, epoch, clip): nothing is global, everything can be replayed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hearless import audio, splits
+from hearless.download import cache_folder
+from hearless.interfaces import Augmentation, Batch, Clip, Dataset, Draw, HearlessError
+from hearless.spec import digest
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+def generator(*key: int | str) -> np.random.Generator:
+    """Return the random generator of a key such as ``(seed, epoch, clip id)``."""
+    hashed = hashlib.sha256(json.dumps(key).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=np.frombuffer(hashed[:16], dtype=np.uint64)))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Every clip of a data set with its classes and the hash of its sound.
+
+    Attributes:
+        clips: all clips, in the data set's order.
+        labels: class names in class order.
+        multi_label: True where a clip may have any number of labels.
+        hashes: SHA-256 of each clip's file.
+    """
+
+    clips: tuple[Clip, ...]
+    labels: tuple[str, ...]
+    multi_label: bool
+    hashes: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Hash of ids, labels, folds, excerpts and sound; never of paths."""
+        rows = [
+            [c.id, c.labels, c.fold, c.split, c.group, c.device, c.start_s, c.duration_s, h]
+            for c, h in zip(self.clips, self.hashes, strict=True)
+        ]
+        return digest([self.labels, self.multi_label, rows])
+
+    def targets(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """Return ``[clip, class]``, one-hot or multi-hot."""
+        place = {label: i for i, label in enumerate(self.labels)}
+        target = np.zeros((len(clips), len(self.labels)), np.float32)
+        for row, clip in zip(target, clips, strict=True):
+            row[[place[label] for label in clip.labels]] = 1
+        return target
+
+
+def read_table(dataset: Dataset, root: Path) -> Table:
+    """Read a data set's clips, check them for leaks and unknown labels, and hash their sound."""
+    clips = tuple(dataset.clips(root))
+    splits.check_leaks(clips)
+    found = sorted({label for clip in clips for label in clip.labels})
+    labels = dataset.labels or tuple(found)
+    unknown = [label for label in found if label not in labels]
+    if unknown:
+        raise HearlessError(f"labels must be classes of the data set, got {', '.join(unknown)}; remove or map them.")
+    used = tuple(label for label in labels if label in set(found)) if dataset.labels else labels
+    multi = any(len(c.labels) != 1 for c in clips) if dataset.multi_label is None else dataset.multi_label
+    by_path = {path: audio.content_hash(path) for path in dict.fromkeys(clip.path for clip in clips)}
+    return Table(clips, used, multi, tuple(by_path[clip.path] for clip in clips))
+
+
+@dataclass(frozen=True)
+class AudioStore:
+    """Decoded sound of a table at one rate, memory-mapped."""
+
+    rate_hz: int
+    samples: NDArray[np.float32]
+    starts: dict[str, tuple[int, int]]
+
+    def waveform(self, clip: Clip) -> NDArray[np.float32]:
+        """Return a clip's samples (a view, not a copy)."""
+        start, stop = self.starts[clip.id]
+        return self.samples[start:stop]
+
+    def seconds(self, clip: Clip) -> float:
+        """Return a clip's duration in s."""
+        start, stop = self.starts[clip.id]
+        return (stop - start) / self.rate_hz
+
+
+def highest_rate_hz(clips: Sequence[Clip]) -> int:
+    """Return the highest sampling rate among the clips' files, all unreadable ones listed in one error."""
+    rates, wrong = [], []
+    for path in dict.fromkeys(clip.path for clip in clips):
+        try:
+            rates.append(audio.info(path).rate_hz)
+        except HearlessError as error:
+            wrong.append(str(error))
+    _refuse(wrong)
+    return max(rates)
+
+
+def _refuse(wrong: Sequence[str]) -> None:
+    if wrong:
+        listed = "\n  ".join(wrong[:20])
+        more = f"\n  … and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+        raise HearlessError(f"{len(wrong)} clips cannot be used; mend or remove them:\n  {listed}{more}")
+
+
+def open_store(
+    table: Table, rate_hz: int, *, cache: Path | None = None, progress: Progress | None = None
+) -> AudioStore:
+    """Return the table's decoded sound, decoding it if no earlier call did.
+
+    Safe when two processes build it at once: each decodes into a folder of its own and the first to finish names it.
+    """
+    key = digest(
+        [rate_hz, [[h, c.id, c.start_s, c.duration_s] for c, h in zip(table.clips, table.hashes, strict=True)]]
+    )
+    folder = (cache or cache_folder()) / "audio" / f"{key}-{rate_hz}"
+    if not (folder / "index.json").is_file():
+        _build_store(table, rate_hz, folder, progress)
+    index = json.loads((folder / "index.json").read_text())
+    samples = np.memmap(folder / "samples.f32", np.float32, "r") if index["n"] else np.zeros(0, np.float32)
+    if samples.size != index["n"]:
+        raise HearlessError(f"the decoded sound in {folder} is damaged; delete that folder and run again.")
+    return AudioStore(
+        rate_hz, cast("NDArray[np.float32]", samples), {k: (a, b) for k, (a, b) in index["starts"].items()}
+    )
+
+
+def _build_store(table: Table, rate_hz: int, folder: Path, progress: Progress | None) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _decode_all(table, rate_hz, building, progress)
+        try:
+            building.rename(folder)
+        except OSError:
+            if not (folder / "index.json").is_file():
+                raise
+    except OSError as error:
+        raise HearlessError(
+            f"decoded sound could not be written below {folder.parent}: {error}; free some space or set HEARLESS_CACHE."
+        ) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _decode_all(table: Table, rate_hz: int, folder: Path, progress: Progress | None) -> None:
+    starts: dict[str, tuple[int, int]] = {}
+    wrong: list[str] = []
+    n = 0
+    with (folder / "samples.f32").open("wb") as out:
+        for i, clip in enumerate(table.clips):
+            try:
+                waveform, _ = audio.read(clip.path, rate_hz, clip.start_s, clip.duration_s)
+            except HearlessError as error:
+                wrong.append(str(error))
+                continue
+            out.write(waveform.astype(np.float32).tobytes())
+            starts[clip.id] = (n, n + len(waveform))
+            n += len(waveform)
+            if progress:
+                progress(i + 1, len(table.clips))
+        out.flush()
+        os.fsync(out.fileno())
+    _refuse(wrong)
+    (folder / "index.json").write_text(json.dumps({"n": n, "starts": starts}))
+
+
+def class_weights(targets: NDArray[np.float32], balance: str) -> NDArray[np.float32]:
+    """Return each clip's loss weight: 1, or with ``balance="weights"`` inverse to its classes' frequency (mean 1)."""
+    if balance != "weights":
+        return np.ones(len(targets), np.float32)
+    per_class = len(targets) / np.maximum(targets.sum(0), 1) / targets.shape[1]
+    weight = (targets * per_class).sum(1) / np.maximum(targets.sum(1), 1)
+    return cast("NDArray[np.float32]", (weight / weight.mean()).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Batches of some clips of a table.
+
+    Attributes:
+        table: where targets come from.
+        store: decoded sound at the batch's rate.
+        clips: the clips to serve.
+        clip_s: length of every waveform in s; shorter clips are zero-padded, longer ones cropped or windowed.
+        batch_size: clips a batch.
+        balance: "none", "weights" (in the loss) or "sampling" (classes equally often).
+        augmentations: the waveform augmentations, applied in order (training only).
+    """
+
+    table: Table
+    store: AudioStore
+    clips: tuple[Clip, ...]
+    clip_s: float
+    batch_size: int
+    balance: str = "none"
+    augmentations: tuple[Augmentation, ...] = ()
+
+    def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        """Return the order of an epoch, from (seed, epoch) alone."""
+        rng = generator("order", seed, epoch)
+        if self.balance != "sampling":
+            return rng.permutation(len(self.clips))
+        targets = self.table.targets(self.clips)
+        chance = class_weights(targets, "weights").astype(np.float64)
+        return rng.choice(len(self.clips), len(self.clips), p=chance / chance.sum())
+
+    def epoch(self, seed: int, epoch: int, draw_key: tuple[int, int] | None = None) -> Iterator[Batch]:
+        """Yield a training epoch, cropped and augmented with the draws of ``draw_key`` (default (seed, epoch))."""
+        key = draw_key or (seed, epoch)
+        order = self.order(seed, epoch)
+        for start in range(0, len(order), self.batch_size):
+            clips = tuple(self.clips[i] for i in order[start : start + self.batch_size])
+            if len(clips) > 1 or len(order) == 1:  # a batch of one has no batch statistics
+                yield self._train_batch(clips, key)
+
+    def in_order(self, key: tuple[int, int] | None = None) -> Iterator[Batch]:
+        """Yield every clip once, in table order: plain, or with the crops and draws of ``key``."""
+        for start in range(0, len(self.clips), self.batch_size):
+            clips = self.clips[start : start + self.batch_size]
+            yield self._train_batch(clips, key) if key else self._batch(clips, [0] * len(clips))
+
+    def windows(self) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.float64]]]:
+        """Yield plain batches covering every clip in windows of ``clip_s``, with each row's clip number and share.
+
+        A window counts by how much sound it holds, so that a short rest weighs little.
+        """
+        rows = [(i, s) for i, clip in enumerate(self.clips) for s in self._window_starts(clip)]
+        for start in range(0, len(rows), self.batch_size):
+            part = rows[start : start + self.batch_size]
+            batch = self._batch(tuple(self.clips[i] for i, _ in part), [s for _, s in part])
+            lengths = [min(self.n_samples, len(self.store.waveform(self.clips[i])) - s) for i, s in part]
+            yield batch, np.array([i for i, _ in part]), np.array(lengths) / self.n_samples
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of each waveform."""
+        return round(self.clip_s * self.store.rate_hz)
+
+    def _window_starts(self, clip: Clip) -> range:
+        return range(0, len(self.store.waveform(clip)), self.n_samples)
+
+    def _train_batch(self, clips: tuple[Clip, ...], key: tuple[int, int]) -> Batch:
+        room = [max(0, len(self.store.waveform(clip)) - self.n_samples) for clip in clips]
+        starts = [
+            int(generator("crop", *key, c.id).integers(r + 1)) if r else 0 for c, r in zip(clips, room, strict=True)
+        ]
+        batch = self._batch(clips, starts)
+        batch.taught = batch.waveform
+        for i, augmentation in enumerate(self.augmentations):
+            if augmentation.place == "waveform":
+                draws = draw(augmentation, i, clips, key, self.clip_s)
+                plain, shared = batch.waveform, batch.waveform is batch.taught
+                batch.waveform = augmentation.apply(plain, draws, batch.rate_hz)
+                if augmentation.hearers == "both":
+                    again = augmentation.apply(batch.taught, draws, batch.rate_hz) if not shared else batch.waveform
+                    batch.taught = again
+        return batch
+
+    def _batch(self, clips: tuple[Clip, ...], starts: Sequence[int]) -> Batch:
+        waveform = np.zeros((len(clips), self.n_samples), np.float32)
+        for row, clip, start in zip(waveform, clips, starts, strict=True):
+            heard = self.store.waveform(clip)[start : start + self.n_samples]
+            row[: len(heard)] = heard
+        target = torch.from_numpy(self.table.targets(clips))
+        weight = torch.tensor([self.weights[clip.id] for clip in clips])
+        return Batch(torch.from_numpy(waveform), self.store.rate_hz, target, clips, weight)
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """Each clip's weight in the loss, by id."""
+        weights = class_weights(self.table.targets(self.clips), self.balance)
+        return dict(zip((clip.id for clip in self.clips), weights.tolist(), strict=True))
+
+
+def draw(
+    augmentation: Augmentation, place: int, clips: Sequence[Clip], key: tuple[int, int], duration_s: float
+) -> list[Draw]:
+    """Return the draws of one augmentation (the recipe's ``place``-th) for these clips, from ``key`` and clip alone."""
+    return [augmentation.draw(generator("draw", place, *key, c.id), c, duration_s) for c in clips]

@@ -1,0 +1,1 @@
+"""The objectives shelf: one class a file; the folder is the registry."""

@@ -1,0 +1,156 @@
+"""View and Pipeline: how the shelves meet.
+
+A pipeline is one listener: view (capture and frontend) → enhancer? → classifier → head?.  Student and teacher are
+both pipelines; what differs between them is data (`PipelineSpec`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from hearless.interfaces import Axes, Capture, Classifier, Enhancer, Frontend, Head, HearlessError, Prediction
+from hearless.spec import Spec, spec_from_json, to_plain
+
+PARTS = ("enhancer", "classifier", "head")
+"""The parts that can learn, in order."""
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """A pipeline as data: which capture, frontend, enhancer, classifier and head."""
+
+    capture: Spec
+    frontend: Spec
+    classifier: Spec
+    enhancer: Spec | None = None
+    head: Spec | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {part: to_plain(getattr(self, part)) for part in self.__dataclass_fields__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PipelineSpec:
+        """Read what `to_json` wrote; names resolve to classes on the shelves only."""
+        parts: dict[str, Any] = {part: value and spec_from_json(value) for part, value in data.items()}
+        return cls(**parts)
+
+    def hearing(self, capture: Spec, frontend: Spec) -> PipelineSpec:
+        """Return the same network with another view."""
+        return replace(self, capture=capture, frontend=frontend)
+
+    def build(self, n_classes: int) -> Pipeline:
+        """Build it with ``n_classes`` at its end: at the head, or at the classifier where there is none."""
+        last = {"n_classes": n_classes}
+        frontend = self.frontend.build()
+        bands = {"n_bands": frontend.n_bands} if self.classifier.accepts("n_bands") else {}
+        return Pipeline(
+            capture=self.capture.build(),
+            frontend=frontend,
+            enhancer=self.enhancer.build() if self.enhancer else None,
+            classifier=self.classifier.build(**bands, **({} if self.head else last)),
+            head=self.head.build(**last) if self.head else None,
+        )
+
+
+class Pipeline(nn.Module):
+    """One listener.  ``observe`` is the sensor, ``forward`` everything behind it.
+
+    Args:
+        capture: what the sensor keeps.
+        frontend: observation → features; must expect the capture's rate.
+        enhancer: features → features, or None.
+        classifier: features → scores.
+        head: scores → target classes, or None.
+
+    Raises:
+        HearlessError: the frontend expects another rate than the capture gives.
+    """
+
+    def __init__(
+        self,
+        *,
+        capture: nn.Module,
+        frontend: nn.Module,
+        classifier: nn.Module,
+        enhancer: nn.Module | None = None,
+        head: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        kept, expected = cast(Capture, capture).rate_hz, cast(Frontend, frontend).input_rate_hz
+        if kept != expected:
+            raise HearlessError(
+                f"the frontend's input_rate_hz must be the capture's rate_hz, got {expected} and {kept}; "
+                f"set input_rate_hz={kept}."
+            )
+        self.capture, self.frontend = capture, frontend
+        self.enhancer, self.classifier, self.head = enhancer, classifier, head
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes it tells apart."""
+        return cast("Classifier | Head", self.head if self.head is not None else self.classifier).n_classes
+
+    @property
+    def source_rate_hz(self) -> int:
+        """The rate of the waveform its capture would hear, in Hz."""
+        return cast(Capture, self.capture).source_rate_hz
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return the parts that can learn, by name."""
+        return {name: part for name in PARTS if (part := getattr(self, name)) is not None}
+
+    def observe(self, waveform: Tensor, rate_hz: int, devices: Sequence[str | None] = ()) -> Tensor:
+        """Return what the sensor keeps of ``[batch, time]`` at ``rate_hz``."""
+        return cast(Capture, self.capture)(waveform, rate_hz, devices)
+
+    def axes(self, n_samples: int) -> Axes:
+        """Say where the features of an observation of ``n_samples`` lie."""
+        return cast(Frontend, self.frontend).axes(n_samples)
+
+    def features(self, observation: Tensor) -> Tensor:
+        """Return the frontend's features ``[batch, 1, band, frame]``."""
+        return cast(Frontend, self.frontend)(observation)
+
+    def judge(self, features: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
+        """Classify features; ``keep`` masks inside the classifier, after its input normalisation."""
+        if self.enhancer is not None:
+            features = cast(Enhancer, self.enhancer)(features)
+        prediction = cast(Classifier, self.classifier)(features, keep, maps=maps)
+        return prediction if self.head is None else cast(Head, self.head)(prediction)
+
+    def forward(self, observation: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
+        """Classify an observation ``[batch, time]`` (or levels)."""
+        return self.judge(self.features(observation), keep, maps=maps)
+
+    def on(self, torch_device: str) -> Pipeline:
+        """Move to a torch device, convolutions in the channels-last layout (about twice as fast on a CPU)."""
+        return cast(Pipeline, cast(Any, self).to(device=torch_device, memory_format=torch.channels_last))
+
+    def train_only(self, names: Sequence[str]) -> list[nn.Parameter]:
+        """Put these parts in training mode and all else, statistics included, to rest; return their parameters."""
+        self.eval()
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        trained = [part for name, part in self.parts().items() if name in names]
+        for part in trained:
+            part.train()
+            part.requires_grad_(True)
+        return [parameter for part in trained for parameter in part.parameters()]
+
+    @torch.no_grad()
+    def check_length(self, duration_s: float) -> None:
+        """Raise `HearlessError` if a clip of this duration is shorter than the classifier's minimum."""
+        n_samples = round(duration_s * cast(Capture, self.capture).rate_hz)
+        frames = self.axes(n_samples).n_frames if n_samples > 0 else 0
+        minimum = cast(Classifier, self.classifier).min_frames
+        if frames < minimum:
+            raise HearlessError(
+                f"a clip must give at least {minimum} frames to {type(self.classifier).__name__}, "
+                f"{duration_s:g} s give {frames}; set clip_s so that shorter clips are zero-padded."
+            )

@@ -1,0 +1,196 @@
+"""Recipe and Stage: one training, everything that changes its numbers.
+
+A recipe is typed Python; its JSON is stored in the run and hashed into the run's name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from hearless.interfaces import HearlessError
+from hearless.pipeline import PARTS, PipelineSpec
+from hearless.spec import Spec, digest, resolve, spec_from_json, to_plain
+from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
+
+SCHEDULES = ("constant", "one_cycle")
+PROTOCOLS = ("honest", "paper")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some epochs with the same objectives, optimiser and trained parts.
+
+    ``learning_rate`` is the peak; ``schedule`` "constant" keeps it, "one_cycle" warms up over 30 % of the steps from
+    1/25 of it and anneals to 1e-5 of that (cosine).  Adam with ``betas`` and decoupled ``weight_decay``.
+    """
+
+    objectives: tuple[Spec, ...]
+    epochs: int = 15
+    learning_rate: float = 1e-3
+    schedule: str = "one_cycle"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    trains: tuple[str, ...] = PARTS
+
+    def __post_init__(self) -> None:
+        _require(bool(self.objectives), "objectives", "hold at least one objective", self.objectives)
+        _require(self.epochs >= 1, "epochs", "be at least 1", self.epochs)
+        _require(self.learning_rate > 0, "learning_rate", "be above 0", self.learning_rate)
+        _require(self.schedule in SCHEDULES, "schedule", f"be one of {', '.join(SCHEDULES)}", self.schedule)
+        _require(set(self.trains) <= set(PARTS), "trains", f"be among {', '.join(PARTS)}", self.trains)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {f.name: to_plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _require(holds: bool, name: str, rule: str, value: Any) -> None:
+    if not holds:
+        raise HearlessError(f"{name} must {rule}, got {value!r}.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training.
+
+    Attributes:
+        dataset: the corpus.
+        student: the pipeline to train.
+        stages: what happens to it, in order.
+        teacher: who explains the clips, or None.
+        initial: where its weights start: a weights file, an earlier run's, or None (random).
+        augmentations: random changes, in order.
+        stored_draws: 0 lets a teacher listen at each step; n stores its logits for n draws a clip and replays them.
+        clip_s: length of a training excerpt in s; None: the longest training clip's.
+        balance: "none", "weights" (loss) or "sampling".
+        validation: share of the training recordings held out for choosing epoch, α and T.
+        protocol: "honest" or "paper" (choices fixed across folds as in the papers).
+        select: "max:METRIC" or "min:loss" on validation, or "last".
+        batch_size: clips a batch.
+        precision: "32-true" or "bf16-mixed".
+        name: what people call it; not part of what it is.
+    """
+
+    dataset: Spec
+    student: PipelineSpec
+    stages: tuple[Stage, ...]
+    teacher: Teacher | None = None
+    initial: Pretrained | Trained | None = None
+    augmentations: tuple[Spec, ...] = ()
+    stored_draws: int = 0
+    clip_s: float | None = None
+    balance: str = "none"
+    validation: float = 0.25
+    protocol: str = "honest"
+    select: str = "max:accuracy"
+    batch_size: int = 32
+    precision: str = "32-true"
+    name: str = field(default="recipe", compare=False)
+
+    def __post_init__(self) -> None:
+        _require(bool(self.stages), "stages", "hold at least one stage", self.stages)
+        _require(
+            self.balance in ("none", "weights", "sampling"), "balance", "be none, weights or sampling", self.balance
+        )
+        _require(0 < self.validation < 1, "validation", "lie between 0 and 1", self.validation)
+        _require(self.protocol in PROTOCOLS, "protocol", f"be one of {', '.join(PROTOCOLS)}", self.protocol)
+        _require(self.batch_size >= 2, "batch_size", "be at least 2", self.batch_size)
+        _require(self.precision in ("32-true", "bf16-mixed"), "precision", "be 32-true or bf16-mixed", self.precision)
+        _require(
+            self.select == "last" or self.select[:4] in ("max:", "min:"),
+            "select",
+            "be last, max:… or min:…",
+            self.select,
+        )
+        _require(self.clip_s is None or self.clip_s > 0, "clip_s", "be above 0 or None", self.clip_s)
+        self._check_teacher()
+
+    def _check_teacher(self) -> None:
+        needing = [s.name for st in self.stages for s in st.objectives if resolve(s.shelf, s.name).needs_teacher]
+        _require(not needing or self.teacher is not None, "teacher", f"be given for {', '.join(needing)}", None)
+        _require(self.stored_draws >= 0, "stored_draws", "be 0 or more", self.stored_draws)
+        batch_level = [a.name for a in self.augmentations if resolve(a.shelf, a.name).level == "batch"]
+        if self.stored_draws and batch_level:
+            raise HearlessError(
+                f"stored teacher logits follow clip-level augmentation only, got {', '.join(batch_level)}; "
+                "set stored_draws=0."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON: everything that changes the numbers, and the name."""
+        return {f.name: to_plain(getattr(self, f.name)) for f in fields(self)}
+
+    @property
+    def digest(self) -> str:
+        """Hash of the recipe: names and places left out, all else in."""
+        return digest(_settings(self.to_json()))
+
+    def named(self, name: str) -> Recipe:
+        """Return the same recipe under another name."""
+        return replace(self, name=name)
+
+
+def _settings(data: Any) -> Any:
+    """Leave out of a recipe's JSON what people call it and where its files lie."""
+    if isinstance(data, Mapping):
+        left_out = {"name"} if "stages" in data else set()
+        if data.get("teacher") == "Pretrained" and data["sha256"]:
+            left_out = {"weights"}
+        if "class" in data:
+            left_out = _outside_hash(resolve(*data["class"].split("/")), data)
+        return {key: _settings(value) for key, value in data.items() if key not in left_out}
+    return [_settings(item) for item in data] if isinstance(data, list) else data
+
+
+def _outside_hash(cls: type[Any], data: Mapping[str, Any]) -> set[str]:
+    """Return which arguments of a class on a shelf stay out of the hash.
+
+    Those that say where things lie (``LOCATION``), and those that came after its first release (``ADDED_LATER``) where
+    they still hold the default, which reproduces the past.
+    """
+    parameters = inspect.signature(cls).parameters
+    later = vars(cls).get("ADDED_LATER", ())
+    unchanged = {key for key in later if data.get(key) == to_plain(parameters[key].default)}
+    return unchanged | set(vars(cls).get("LOCATION", ()))
+
+
+def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
+    """Read a stored recipe; every name in it must lie on the shelves."""
+    known = {f.name for f in fields(Recipe)}
+    if unknown := set(data) - known:
+        raise HearlessError(
+            f"recipe.json holds unknown fields {', '.join(sorted(unknown))}; a newer hearless wrote it."
+        )
+    values = dict(data)
+    values["dataset"] = spec_from_json(data["dataset"])
+    values["student"] = PipelineSpec.from_json(data["student"])
+    values["stages"] = tuple(_stage_from_json(stage) for stage in data["stages"])
+    values["teacher"] = teacher_from_json(data.get("teacher"))
+    values["initial"] = teacher_from_json(data.get("initial"))
+    values["augmentations"] = tuple(spec_from_json(item) for item in data.get("augmentations", []))
+    return Recipe(**values)
+
+
+def _stage_from_json(data: Mapping[str, Any]) -> Stage:
+    lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return Stage(**{**data, **lists, "objectives": tuple(spec_from_json(item) for item in data["objectives"])})
+
+
+def teacher_from_json(data: Mapping[str, Any] | None) -> Any:
+    """Read a stored teacher, or None."""
+    if data is None:
+        return None
+    kinds = {"Pretrained": Pretrained, "Trained": Trained, "CrossFitted": CrossFitted, "Fused": Fused}
+    values = {key: value for key, value in data.items() if key != "teacher"}
+    if data["teacher"] not in kinds:
+        raise HearlessError(f"teacher must be one of {', '.join(kinds)}, got {data['teacher']!r}.")
+    if "recipe" in values:
+        values["recipe"] = recipe_from_json(values["recipe"])
+    if values.get("pipeline"):
+        values["pipeline"] = PipelineSpec.from_json(values["pipeline"])
+    if "teachers" in values:
+        values["teachers"] = tuple(teacher_from_json(item) for item in values["teachers"])
+    return kinds[data["teacher"]](**values)

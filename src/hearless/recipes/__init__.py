@@ -1,0 +1,1 @@
+"""Recipes and studies, a folder a system; loaded by name (`low_rate/table1`)."""

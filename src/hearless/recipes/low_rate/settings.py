@@ -1,0 +1,205 @@
+"""What all recipes of this folder share: data, backbone, schedule.  Paper 000 §4; readings in §"choices" of the README.
+
+Differences from the paper where it is silent: one-cycle learning rate, a roll in time heard by both ears, bands cropped
+to what the sensor hears.  `Settings.paper()` is the paper's own reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hearless.augmentations.roll import Roll
+from hearless.augmentations.spec_augment import SpecAugment
+from hearless.captures.full_band import FullBand
+from hearless.captures.low_rate import LowRate
+from hearless.classifiers._official import backbone as published
+from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.download import sha256
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.interfaces import HearlessError
+from hearless.objectives.binary_cross_entropy import BinaryCrossEntropy
+from hearless.objectives.binary_distillation import BinaryDistillation
+from hearless.objectives.cross_entropy import CrossEntropy
+from hearless.objectives.self_distillation import SelfDistillation
+from hearless.pipeline import PipelineSpec
+from hearless.recipe import Recipe, Stage
+from hearless.spec import Spec, checked, spec
+from hearless.teachers import Pretrained, Teacher, Trained
+
+TEACHER_RATE_HZ = 16000
+SCRATCH = {"mn02": spec(MobileNetV3, width=0.2)}
+"""Networks without published weights, trained from scratch; ``mn02`` is the demo's."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A classifier with the front end it hears through and the weights it starts from (None: random)."""
+
+    name: str
+    classifier: Spec
+    frontend: Spec
+    initial: Pretrained | None
+
+
+def backbone(name: str, weights: str | None = None, sha256: str = "") -> Backbone:
+    """Return the backbone of this short name; ``weights`` puts a local file in place of the published one.
+
+    PANNs hear through their 16 kHz front end, as in paper 000 §4.3, whatever their weights were trained on.
+    """
+    if name in SCRATCH:
+        return Backbone(name, SCRATCH[name], spec(PreEmphasisMel, input_rate_hz=TEACHER_RATE_HZ), None)
+    class_name, row = published(name)
+    classifier = checked(Spec("classifiers", class_name, row.arguments))
+    panns = row.frontend.name == "LogMel"
+    frontend = checked(row.frontend).replace(
+        input_rate_hz=TEACHER_RATE_HZ, **({"reference_rate_hz": TEACHER_RATE_HZ} if panns else {})
+    )
+    known = (row.remote.checksum or "").partition("sha256:")[2]
+    initial = Pretrained(weights or name, sha256 if weights else known)
+    return Backbone(name, classifier, frontend, initial)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every recipe of a table shares.
+
+    Attributes:
+        dataset: the corpus.
+        backbone: the classifier, its front end and weights.
+        multi_label: sigmoid outputs and mAP instead of softmax and accuracy.
+        epochs, learning_rate, schedule, batch_size: of each training.
+        full_band_epochs: of the 16 kHz generation, which needs fewer (0: as many).
+        path: "native" (low-rate samples straight to Mel) or "upsample" (paper 000 §4.3).
+        bands: bands a low-rate student hears; None: what its sensor can hear plus a margin; 0: all.
+        roll: roll clips in time.
+        spec_augment: PANNs' masks on students and teachers in training.
+        initial: students start from "pretrained" weights (paper) or from their "teacher".
+        stored_draws: draws a clip of stored teacher logits; 0: the teacher listens at each step.
+        alpha, temperature: of eq. 1–2.
+        validation, clip_s, balance, protocol: as in `Recipe`.
+    """
+
+    dataset: Spec
+    backbone: Backbone
+    multi_label: bool = False
+    epochs: int = 30
+    full_band_epochs: int = 0
+    learning_rate: float = 1e-3
+    schedule: str = "one_cycle"
+    batch_size: int = 32
+    path: str = "native"
+    bands: int | None = None
+    roll: bool = True
+    spec_augment: bool = False
+    initial: str = "pretrained"
+    stored_draws: int = 0
+    alpha: float = 0.5
+    temperature: float = 4.0
+    validation: float = 0.25
+    clip_s: float | None = None
+    balance: str = "none"
+    protocol: str = "honest"
+
+    def paper(self) -> Settings:
+        """Return paper 000's own reading: all bands by up-sampling, Adam at a constant rate, batch 64, SpecAugment."""
+        return replace(
+            self, path="upsample", bands=0, schedule="constant", batch_size=64, roll=False, spec_augment=True,
+            epochs=50, protocol="paper",
+        )  # fmt: skip
+
+    def view(self, rate_hz: int, bands: int | None = None) -> PipelineSpec:
+        """Return the backbone hearing at this rate; ``bands`` as in the attribute (default: the attribute's)."""
+        low = rate_hz < TEACHER_RATE_HZ
+        capture = spec(LowRate, rate_hz=rate_hz) if low else spec(FullBand, rate_hz=TEACHER_RATE_HZ)
+        frontend = self.backbone.frontend.replace(input_rate_hz=min(rate_hz, TEACHER_RATE_HZ), path=self.path)
+        wanted = self.bands if bands is None else bands
+        if low and wanted != 0:
+            frontend = frontend.replace(bands=wanted or audible_bands(frontend, rate_hz, self.backbone.classifier))
+        return PipelineSpec(capture, frontend, self.backbone.classifier)
+
+    def recipe(self, name: str, rate_hz: int, teacher: Teacher | None = None) -> Recipe:
+        """Return one training at a rate: by its labels alone, or with a teacher (eq. 1)."""
+        if teacher is None:
+            objective = spec(BinaryCrossEntropy) if self.multi_label else spec(CrossEntropy)
+        else:
+            kind = BinaryDistillation if self.multi_label else SelfDistillation
+            objective = spec(kind, alpha=self.alpha, temperature=self.temperature)
+        full = rate_hz >= TEACHER_RATE_HZ and self.full_band_epochs
+        stage = Stage((objective,), self.full_band_epochs if full else self.epochs, self.learning_rate, self.schedule)
+        return Recipe(
+            dataset=self.dataset, student=self.view(rate_hz), stages=(stage,), teacher=teacher,
+            initial=self._initial(teacher), augmentations=self._augmentations(), clip_s=self.clip_s,
+            stored_draws=self.stored_draws if teacher else 0, balance=self.balance, validation=self.validation,
+            protocol=self.protocol, select="max:mAP" if self.multi_label else "max:accuracy",
+            batch_size=self.batch_size, name=name,
+        )  # fmt: skip
+
+    def _initial(self, teacher: Teacher | None) -> Pretrained | Trained | None:
+        if self.initial not in ("pretrained", "teacher"):
+            raise HearlessError(f"initial must be 'pretrained' or 'teacher', got {self.initial!r}.")
+        if self.initial == "teacher" and isinstance(teacher, Trained):
+            return teacher
+        return self.backbone.initial
+
+    def _augmentations(self) -> tuple[Spec, ...]:
+        wanted = [(self.roll, spec(Roll)), (self.spec_augment, spec(SpecAugment))]
+        return tuple(made for on, made in wanted if on)
+
+
+def audible_bands(frontend: Spec, rate_hz: int, classifier: Spec, margin: int = 2) -> int | None:
+    """Return how many Mel bands a sensor at ``rate_hz`` fills, plus a margin, as a multiple of 8; None: all of them.
+
+    PANNs never get fewer than their five halvings need.
+    """
+    full = frontend.replace(bands=None).build()
+    heard = sum(hz < rate_hz / 2 for hz in full.axes(rate_hz).band_hz)
+    with torch.device("meta"):
+        least = classifier.build().min_bands
+    bands = max(-(-(heard + margin) // 8) * 8, least)
+    return bands if bands < full.n_bands else None
+
+
+def from_words(
+    dataset: Spec, *, backbone: str = "mn04", weights: str | None = None, paper: bool = False, **words: Any
+) -> Settings:
+    """Return settings from plain words, as the command line has them.
+
+    Args:
+        dataset: the corpus.
+        backbone: short name of a network.
+        weights: a weights file in place of the published one, ``"none"`` for random weights, or None.
+        paper: start from the paper's own reading.
+        words: any field of `Settings`, as a value or as text (``epochs="30"``).
+
+    Raises:
+        HearlessError: an unknown field, a value that does not fit it, or a weights file that is not there.
+    """
+    made = Settings(dataset, _from_file(backbone, weights))
+    made = made.paper() if paper else made
+    kinds = {f.name: type(getattr(made, f.name)) for f in fields(made)} | {"bands": int, "clip_s": float}
+    if unknown := set(words) - set(kinds):
+        raise HearlessError(f"settings are {', '.join(kinds)}; got {', '.join(sorted(unknown))}.")
+    return replace(made, **{name: _value(name, value, kinds[name]) for name, value in words.items()})
+
+
+def _from_file(name: str, weights: str | None) -> Backbone:
+    if weights is None:
+        return backbone(name)
+    if weights == "none":
+        return replace(backbone(name), initial=None)
+    if not Path(weights).is_file():
+        raise HearlessError(f"weights must be a file, 'none', or left out (the published ones), got {weights!r}.")
+    return backbone(name, weights, sha256(Path(weights)))
+
+
+def _value(name: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, str) or kind is str:
+        return value
+    try:
+        return value.lower() in ("1", "true", "yes") if kind is bool else kind(value)
+    except ValueError as error:
+        raise HearlessError(f"{name} must be {kind.__name__}, got {value!r}.") from error

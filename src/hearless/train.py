@@ -1,0 +1,261 @@
+"""The only loop, on Lightning Fabric.
+
+One step: the batch's waveform, already augmented, is captured by the student's view and, where there is one, explained
+by the teacher; the objectives compare; the sum of their terms is minimised.  All draws come from (seed, epoch, clip)
+and (seed, epoch, step), and each epoch ends with a checkpoint, so that a killed run resumes to the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hearless import evaluate
+from hearless.interfaces import Augmentation, Batch, HearlessError, Objective, Prediction
+from hearless.loading import Loader, draw, generator
+from hearless.pipeline import Pipeline
+from hearless.recipe import Recipe, Stage
+from hearless.run import Run, flatten_optimizer, load_tensors, restore_optimizer, save_tensors
+from hearless.teaching import Explain, draw_key_of
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Where a training stands: for progress bars."""
+
+    epoch: int
+    n_epochs: int
+    clips: int
+    n_clips: int
+    clips_per_s: float
+    metrics: dict[str, float]
+
+
+def learning_rate(stage: Stage, done: float) -> float:
+    """Return the learning rate when ``done`` (0 … 1) of the stage's steps are over."""
+    if stage.schedule == "constant":
+        return stage.learning_rate
+    warm = 0.3
+    low, last = stage.learning_rate / 25, stage.learning_rate / 25e4
+    start, end, share = (low, stage.learning_rate, done / warm) if done < warm else (
+        stage.learning_rate, last, (done - warm) / (1 - warm)
+    )  # fmt: skip
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass
+class Training:
+    """A training under way.
+
+    Attributes:
+        recipe: what to do.
+        pipeline: the student.
+        training, validation: its clips.
+        run: where everything is kept.
+        seed: of all draws.
+        explain: the teacher at work, or None.
+        torch_device: "cpu", "cuda", …
+        tick: called after each step with where it stands.
+    """
+
+    recipe: Recipe
+    pipeline: Pipeline
+    training: Loader
+    validation: Loader
+    run: Run
+    seed: int
+    explain: Explain | None = None
+    torch_device: str = "cpu"
+    tick: Callable[[Tick], None] | None = None
+
+    def fit(self) -> None:
+        """Train every stage, resuming where an earlier call stopped, and leave the selected weights in the pipeline."""
+        accelerator = self.torch_device.partition(":")[0]
+        fabric = Fabric(accelerator=accelerator, devices=1, precision=cast(Any, self.recipe.precision))
+        epoch = 0
+        with torch.random.fork_rng(enabled=True):
+            self.pipeline.on(self.torch_device)
+            for stage in self.recipe.stages:
+                _Stage(self, stage, fabric, epoch).fit()
+                epoch += stage.epochs
+        name = "last" if self.recipe.select == "last" else "best"
+        load_parts(self.pipeline, self.run, name)
+
+    @property
+    def keep_masks(self) -> tuple[tuple[int, Augmentation], ...]:
+        """The augmentations that mask inside the classifier, with their place in the recipe."""
+        return tuple((i, a) for i, a in enumerate(self.training.augmentations) if a.place == "keep")
+
+
+def load_parts(pipeline: Pipeline, run: Run, name: str) -> None:
+    """Load the trained parts of a checkpoint into a pipeline.
+
+    Raises:
+        HearlessError: the checkpoint is damaged or of another network.
+    """
+    tensors, _ = load_tensors(run.checkpoint(name))
+    wanted = {key for key in pipeline.state_dict() if f"model.{key}" in tensors}
+    try:
+        found = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
+        missing, unexpected = pipeline.load_state_dict(found, strict=False)
+    except RuntimeError as error:
+        raise HearlessError(f"{run.checkpoint(name)} does not fit this pipeline: {error}") from error
+    if unexpected or not wanted:
+        raise HearlessError(
+            f"{run.checkpoint(name)} does not fit this pipeline: unknown {unexpected[:5]}, missing {missing[:5]}."
+        )
+
+
+class _Stage:
+    """One stage: its optimiser, its epochs, its checkpoints."""
+
+    def __init__(self, training: Training, stage: Stage, fabric: Fabric, first_epoch: int) -> None:
+        self.t, self.stage, self.fabric, self.first = training, stage, fabric, first_epoch
+        self.objectives = [o.build() for o in stage.objectives]
+        parameters = training.pipeline.train_only(stage.trains)
+        self._bind()
+        for objective in self.objectives:
+            objective.to(training.torch_device)
+            parameters += list(objective.parameters())
+        optimizer = torch.optim.AdamW(
+            parameters, lr=stage.learning_rate, betas=stage.betas, weight_decay=stage.weight_decay, fused=True
+        )
+        self.module, self.optimizer = fabric.setup(training.pipeline, optimizer)
+        self.steps = sum(1 for _ in range(0, len(training.training.clips), training.training.batch_size))
+
+    def _bind(self) -> None:
+        batch = next(self.t.training.in_order())
+        batch = Batch(batch.waveform[:2], batch.rate_hz, batch.target[:2], batch.clips[:2], batch.weight[:2])
+        self.t.pipeline.eval()
+        with torch.no_grad():
+            student = self.t.pipeline(self._observe(batch))
+            teacher = self.t.explain(batch, 0) if self.t.explain else None
+        for objective in self.objectives:
+            cast(Objective, objective).bind(student, teacher)
+        self.t.pipeline.train_only(self.stage.trains)
+
+    def _observe(self, batch: Batch) -> Tensor:
+        return self.t.pipeline.observe(batch.waveform.to(self.t.torch_device), batch.rate_hz, batch.devices)
+
+    def fit(self) -> None:
+        """Run the epochs that are left."""
+        rows, start, best = self._resume()
+        for epoch in range(start, self.first + self.stage.epochs):
+            began = time.perf_counter()
+            terms = self._epoch(epoch)
+            found = evaluate.predictions(self.t.pipeline, self.t.validation, torch_device=self.t.torch_device)
+            self.t.pipeline.train_only(self.stage.trains)
+            scores = evaluate.measures(found, multi_label=self.t.training.table.multi_label)
+            rows = [*rows, {"epoch": epoch + 1, **terms, **{f"validation_{k}": v for k, v in scores.items()},
+                            "seconds": time.perf_counter() - began}]  # fmt: skip
+            best = self._keep(epoch, rows, scores, best)
+
+    def _resume(self) -> tuple[list[dict[str, Any]], int, float | None]:
+        path = self.t.run.checkpoint("last")
+        if not path.is_file():
+            return [], self.first, None
+        tensors, state = load_tensors(path)
+        done = int(state["epoch"])
+        rows = self.t.run.metrics()[:done]
+        if done >= self.first:
+            load_parts(self.t.pipeline, self.t.run, "last")
+        if self.first < done:
+            restore_optimizer(cast(torch.optim.Optimizer, self.optimizer), tensors)
+            _restore(self.objectives, tensors)
+        return rows, max(done, self.first), state["best"] if done > self.first else None
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        key = draw_key_of(self.t.explain)
+        loader, clips, began = self.t.training, 0, time.perf_counter()
+        sums: dict[str, float] = {}
+        draw_key = key(epoch) if key else (self.t.seed, epoch)
+        for step, batch in enumerate(loader.epoch(self.t.seed, epoch, draw_key)):
+            rate = learning_rate(self.stage, (epoch - self.first + step / self.steps) / self.stage.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            terms = self._step(batch, epoch, step, draw_key)
+            clips += len(batch.clips)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
+            if self.t.tick:
+                speed = clips / (time.perf_counter() - began)
+                means = {name: value / clips for name, value in sums.items()}
+                self.t.tick(Tick(epoch + 1, self.first + self.stage.epochs, clips, len(loader.clips), speed, means))
+        return {name: value / clips for name, value in sums.items()}
+
+    def _step(self, batch: Batch, epoch: int, step: int, draw_key: tuple[int, int]) -> dict[str, float]:
+        torch.manual_seed(int(generator("step", self.t.seed, epoch, step).integers(2**62)))
+        with torch.no_grad():
+            observation = self._observe(batch)
+            keep = self._keep_mask(batch, observation, draw_key)
+        teacher = self.t.explain(batch, epoch) if self.t.explain else None
+        student = self.module(observation, keep)
+        terms = self._terms(student, teacher, batch)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise HearlessError(
+                f"the loss must stay finite, got {loss.item()} in epoch {epoch + 1}, step {step + 1}; "
+                "lower learning_rate."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        return {name: float(value.detach()) for name, value in {"loss": loss, **terms}.items()}
+
+    def _terms(self, student: Prediction, teacher: Prediction | None, batch: Batch) -> dict[str, Tensor]:
+        target, weight = batch.target.to(self.t.torch_device), batch.weight.to(self.t.torch_device)
+        student = replace(student, logits=student.logits.float())
+        terms: dict[str, Tensor] = {}
+        for objective in self.objectives:
+            terms |= objective(student, teacher, target, weight)
+        return terms
+
+    def _keep_mask(self, batch: Batch, observation: Tensor, key: tuple[int, int]) -> Tensor | None:
+        if not self.t.keep_masks:
+            return None
+        axes = self.t.pipeline.axes(observation.shape[-1])
+        mask = torch.ones(len(batch.clips), 1, len(axes.band_hz), axes.n_frames, device=observation.device)
+        for place, augmentation in self.t.keep_masks:
+            mask = augmentation.apply(mask, draw(augmentation, place, batch.clips, key, self.t.training.clip_s), axes)
+        return mask
+
+    def _keep(
+        self, epoch: int, rows: list[dict[str, Any]], scores: dict[str, float], best: float | None
+    ) -> float | None:
+        score = _score(self.t.recipe.select, scores)
+        better = best is None or score >= best
+        if better:
+            best = score
+        trained = tuple(f"{part}." for stage in self.t.recipe.stages for part in stage.trains)
+        model = {f"model.{k}": v for k, v in self.t.pipeline.state_dict().items() if k.startswith(trained)}
+        state = {"epoch": epoch + 1, "best": best, **scores}
+        if better:
+            save_tensors(self.t.run.checkpoint("best"), model, {"epoch": epoch + 1, **scores})
+        self.t.run.write_metrics(rows)
+        objectives = {f"objective.{i}.{k}": v for i, o in enumerate(self.objectives) for k, v in o.state_dict().items()}
+        optimizer = flatten_optimizer(cast(torch.optim.Optimizer, self.optimizer))
+        save_tensors(self.t.run.checkpoint("last"), {**model, **optimizer, **objectives}, state)
+        return best
+
+
+def _restore(objectives: Sequence[nn.Module], tensors: dict[str, Tensor]) -> None:
+    for i, objective in enumerate(objectives):
+        prefix = f"objective.{i}."
+        objective.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+
+
+def _score(select: str, scores: dict[str, float]) -> float:
+    """Return the number to maximise."""
+    if select == "last":
+        return 0.0
+    direction, _, name = select.partition(":")
+    if name not in scores:
+        raise HearlessError(f"select must name one of {', '.join(scores)}, got {select!r}.")
+    return scores[name] if direction == "max" else -scores[name]

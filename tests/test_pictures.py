@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from hearless.interfaces import Axes, HearlessError
+from hearless.pictures import Panel, bars, spectrograms
+from hearless.report import Report, Row
+from hearless.statistics import Measure
+
+
+def panel(top_hz: int, name: str, n_frames: int = 50) -> Panel:
+    """Noise with a loud band at 300 Hz, bands every 50 Hz up to ``top_hz``."""
+    band_hz = np.arange(25, top_hz, 50)
+    level_db = np.random.default_rng(0).normal(-60, 3, (len(band_hz), n_frames))
+    level_db[np.abs(band_hz - 300).argmin()] = 0.0
+    return name, level_db, Axes(tuple(float(hz) for hz in band_hz), 0.01, n_frames)
+
+
+def report() -> Report:
+    rows = (
+        Row("16 kHz", {}, {"accuracy": Measure(0.8), "macro F1": Measure(0.7)}, published={"accuracy": 0.9}),
+        Row("1 kHz", {}, {"accuracy": Measure(0.4)}),
+        Row("500 Hz", {}, hole="stopped"),
+    )
+    return Report("Accuracy by rate", "", ("accuracy", "macro F1"), rows)
+
+
+def words(path: Path) -> set[str]:
+    """Read an SVG's texts as matplotlib notes them beside their outlines."""
+    return {text.strip() for text in re.findall(r"<!--(.*?)-->", path.read_text(encoding="utf-8"))}
+
+
+def near(image: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
+    """Say which pixels have a colour."""
+    return np.abs(image[..., :3] - np.array(colour)).max(axis=-1) < 0.01
+
+
+def test_sensors_lie_side_by_side_on_one_axis_in_hz_and_s(tmp_path: Path) -> None:
+    panels = [panel(8000, "16 kHz sensor"), panel(1000, "2 kHz sensor"), panel(500, "1 kHz sensor")]
+    found = words(spectrograms(panels, tmp_path / "heard.svg", title="A dog as three sensors hear it"))
+    assert {"16 kHz sensor", "2 kHz sensor", "1 kHz sensor", "A dog as three sensors hear it"} <= found
+    assert {"frequency (Hz)", "time (s)", "level (dB)", "not heard", "500", "1000", "8000"} <= found
+    assert "16000" not in found
+
+
+def test_what_is_not_heard_is_grey(tmp_path: Path) -> None:
+    """Mel(500 Hz) is 607 and Mel(8 kHz) 2840: the 1 kHz sensor leaves about 79 % of its panel grey."""
+    wide, low = panel(8000, "16 kHz"), panel(500, "1 kHz")
+    alone = near(imread(spectrograms([wide, wide], tmp_path / "a.png")), (0.85, 0.85, 0.85))
+    both = near(imread(spectrograms([wide, low], tmp_path / "b.png")), (0.85, 0.85, 0.85))
+    column = both[:, both.sum(axis=0).argmax()]
+    height = 2840 / (2840 - 607) * column.sum()
+    assert both.mean() > 10 * alone.mean()
+    assert height == pytest.approx(0.78 * both.shape[0], rel=0.1)
+
+
+def test_all_panels_share_one_colour_scale(tmp_path: Path) -> None:
+    """The loud band is yellow in the low-rate panel although quieter ones lie in the full one."""
+    name, level_db, axes = panel(500, "1 kHz")
+    yellow = (0.993248, 0.906157, 0.143936)
+    loud = near(imread(spectrograms([panel(8000, "16 kHz"), (name, level_db, axes)], tmp_path / "a.png")), yellow)
+    quiet = near(imread(spectrograms([panel(8000, "16 kHz"), (name, level_db - 20, axes)], tmp_path / "b.png")), yellow)
+    right = slice(loud.shape[1] // 2, int(0.85 * loud.shape[1]))
+    assert loud[:, right].sum() > 1000
+    assert quiet[:, right].sum() == 0
+
+
+def test_bars_are_as_long_as_their_values(tmp_path: Path) -> None:
+    blue = near(imread(bars(report(), tmp_path / "bars.png")), (0xB0 / 255, 0xC4 / 255, 0xDE / 255))
+    ends = [np.flatnonzero(line)[[0, -1]] for line in blue if line.any()]
+    lengths = {int(last - first) for first, last in ends}
+    assert max(lengths) == pytest.approx(2 * min(lengths), abs=4)
+    assert all(min(abs(n - max(lengths)), abs(n - min(lengths))) <= 2 for n in lengths)
+
+
+def test_bars_name_rows_holes_and_papers(tmp_path: Path) -> None:
+    found = words(bars(report(), tmp_path / "bars.svg"))
+    assert {"16 kHz", "1 kHz", "500 Hz", "80.0", "40.0", "missing", "paper (other task)", "Accuracy by rate"} <= found
+    other = words(bars(report(), tmp_path / "other.svg", metric="macro F1"))
+    assert "70.0" in other
+    assert "paper (other task)" not in other
+
+
+def test_intervals_are_drawn_and_other_units_fit(tmp_path: Path) -> None:
+    row = Row("a", {}, {"loss": Measure(1.5, 1.25, 2.5)})
+    bare = Row("a", {}, {"loss": Measure(1.5)})
+    made = [Report("t", "", ("loss",), (r,), units={"loss": "nats"}) for r in (row, bare)]
+    with_line, without = (imread(bars(r, tmp_path / f"{i}.png")) for i, r in enumerate(made))
+    assert with_line.shape == without.shape
+    assert near(with_line, (0, 0, 0)).sum() > near(without, (0, 0, 0)).sum()
+    assert "loss (nats); lines: 95 % intervals" in words(bars(made[0], tmp_path / "loss.svg"))
+
+
+def test_wrong_input_is_refused(tmp_path: Path) -> None:
+    name, level_db, axes = panel(500, "1 kHz")
+    with pytest.raises(HearlessError, match="needs a panel"):
+        spectrograms([], tmp_path / "a.png")
+    with pytest.raises(HearlessError, match="as their axes say"):
+        spectrograms([(name, level_db.T, axes)], tmp_path / "a.png")
+    with pytest.raises(HearlessError, match="floor under the logarithm"):
+        spectrograms([(name, np.log(np.zeros_like(level_db) + np.nan), axes)], tmp_path / "a.png")
+    with pytest.raises(HearlessError, match="metric must be one of"):
+        bars(report(), tmp_path / "a.png", metric="mAP")
+    with pytest.raises(HearlessError, match="could not be written"):
+        bars(report(), tmp_path / "a.docx")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(HearlessError, match="could not be written"):
+        bars(report(), tmp_path / "file" / "a.png")
+
+
+def test_matplotlib_is_imported_only_to_draw() -> None:
+    code = "import sys, hearless.pictures; print('matplotlib' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
