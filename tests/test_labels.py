@@ -35,3 +35,16 @@ def test_unknown_set_lists_the_known() -> None:
 def test_names_are_no_paths() -> None:
     with pytest.raises(HearlessError, match="known"):
         label_names("../labels/audioset")
+
+
+def test_yamnet_has_521_names() -> None:
+    names = label_names("yamnet")
+    assert len(names) == len(set(names)) == 521
+    assert (names[0], names[494], names[520]) == ("Speech", "Silence", "Field recording")
+
+
+@pytest.mark.data
+def test_yamnet_follows_the_public_list(shared: Path) -> None:
+    with (shared / "weights" / "yamnet_audioset" / "yamnet_class_map.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert label_names("yamnet") == tuple(row["display_name"] for row in sorted(rows, key=lambda r: int(r["index"])))

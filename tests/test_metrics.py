@@ -190,3 +190,34 @@ def test_wrong_arguments_are_refused() -> None:
         metrics.average_precision([[0.5]], [[0.1]])
     with pytest.raises(HearlessError, match="a positive"):
         metrics.mean_average_precision([[0, 0]], [[0.1, 0.2]])
+
+
+def test_agreement_against_worked_values() -> None:
+    teacher = [[0.9, 0.5, 0.1, 0.0], [0.2, 0.8, 0.3, 0.1]]
+    model = [[0.7, 0.1, 0.6, 0.0], [0.9, 0.8, 0.3, 0.1]]
+    assert metrics.first_class_agreement(teacher, model) == 0.5
+    assert metrics.top_k_agreement(teacher, model, k=2) == pytest.approx((0.5 + 0.5) / 2)
+    assert metrics.top_k_agreement(teacher, model, k=4) == 1.0
+    assert metrics.first_class_agreement(teacher, teacher) == metrics.top_k_agreement(teacher, teacher, k=3) == 1.0
+
+
+def test_published_kl_is_torchs_divided_by_the_classes() -> None:
+    import torch
+
+    teacher, model = np.random.default_rng(3).random((2, 6, 527))
+    divergence = torch.nn.KLDivLoss(reduction="batchmean", log_target=True)
+    files = zip(torch.from_numpy(teacher), torch.from_numpy(model), strict=True)
+    each = [float(divergence((m + 1e-10).log(), (t + 1e-10).log())) for t, m in files]
+    assert metrics.published_kl(teacher, model) == pytest.approx(np.mean(each))
+    by_hand = np.sum(teacher[0] * np.log(teacher[0] / model[0])) / 527
+    assert metrics.published_kl(teacher[:1], model[:1]) == pytest.approx(by_hand, abs=1e-8)
+    assert metrics.published_kl(teacher, teacher) == 0.0
+
+
+def test_agreement_refuses_what_does_not_fit() -> None:
+    with pytest.raises(HearlessError, match="same clips and classes"):
+        metrics.first_class_agreement(np.ones((2, 3)), np.ones((2, 4)))
+    with pytest.raises(HearlessError, match=r"k must lie in 1 … 3 .*got 5"):
+        metrics.top_k_agreement(np.ones((2, 3)), np.ones((2, 3)))
+    with pytest.raises(HearlessError, match="apply `sigmoid`"):
+        metrics.published_kl([[2.0, 0.1]], [[0.1, 0.1]])

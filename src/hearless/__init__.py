@@ -9,13 +9,15 @@ The Python door is lazy: ``import hearless`` loads nothing heavy.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hearless.door import Model, contents, load, load_weights, study, train
+    from hearless.door import Model, contents, load, load_weights, results, study, train
 
 __version__ = "0.1.0"
-__all__ = ["Model", "contents", "load", "load_weights", "study", "train"]
+__all__ = ["Model", "contents", "load", "load_weights", "results", "study", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,3 +30,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Package(ModuleType):
+    """This package.  ``hearless.train`` is the door's function, though a module of that name is imported as well."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in __all__ or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

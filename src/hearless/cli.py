@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from hearless.lab import Lab
+    from hearless.predict import FilePrediction
     from hearless.report import Report
     from hearless.train import Tick
 
@@ -36,16 +37,27 @@ Root = Annotated[Path | None, typer.Option("--root", help="Folder of the sounds 
 DatasetName = Annotated[
     str | None, typer.Option("--dataset", help="A known data set instead, such as synthetic or esc50.")
 ]
-Map = Annotated[list[str] | None, typer.Option("--map", help="A column's name, as in label=category; repeatable.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="A column's name, as in label=category, or n_folds=10 and the like; repeatable."),
+]
 Weights = Annotated[str | None, typer.Option("--weights", help="Local weights file, or 'none' for random weights.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
 Device = Annotated[str, typer.Option("--torch-device", help="cpu, cuda, mps …")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, as in epochs=30; repeatable.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, as in epochs=30 or batch_size=16; repeatable.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+OWN_OPTIONS = (
+    "labels", "root", "dataset", "map", "mapping", "rate", "rates", "method", "backbone", "backbones", "weights",
+    "fold", "folds", "seed", "seeds", "runs", "name", "dataset_name", "lab", "command", "torch_device",
+)  # fmt: skip
+"""What --set may not name: each has an option of its own."""
 
 
 def _command(function: Command) -> Command:
-    """Register a command whose `HearlessError` ends as one sentence on stderr."""
+    """Register a command whose errors end as one sentence on stderr."""
 
     @wraps(function)
     def guarded(*arguments: Any, **options: Any) -> Any:
@@ -53,7 +65,9 @@ def _command(function: Command) -> Command:
 
         try:
             return function(*arguments, **options)
-        except HearlessError as error:
+        except BrokenPipeError:
+            raise
+        except (HearlessError, OSError) as error:
             typer.echo(f"hearless: {error}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt:
@@ -68,9 +82,31 @@ def _words(pairs: list[str] | None) -> dict[str, str]:
     from hearless.interfaces import HearlessError
 
     found = dict(pair.partition("=")[::2] for pair in pairs or [])
-    if wrong := [pair for pair in pairs or [] if "=" not in pair]:
+    if wrong := [pair for pair in pairs or [] if "=" not in pair or pair.startswith("=")]:
         raise HearlessError(f"settings and columns are name=value, got {', '.join(wrong)}.")
     return found
+
+
+def _settings(pairs: list[str] | None) -> dict[str, str]:
+    from hearless.interfaces import HearlessError
+
+    found = _words(pairs)
+    if wrong := [name for name in found if name in OWN_OPTIONS]:
+        raise HearlessError(f"--set {wrong[0]}=…: that has an option of its own; hearless COMMAND --help lists them.")
+    return found
+
+
+def _list(text: str) -> list[str]:
+    """Return the words of ``1,2``; none for an empty text or ``all``."""
+    return [] if text in ("", "all") else [word.strip() for word in text.split(",")]
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    from hearless.interfaces import HearlessError
+
+    if wrong := [word for word in _list(text) if not word.isdecimal()]:
+        raise HearlessError(f"--{name} must be whole numbers parted by commas, got {', '.join(wrong)!r}.")
+    return [int(word) for word in _list(text)]
 
 
 @contextmanager
@@ -79,10 +115,8 @@ def _lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
@@ -90,10 +124,10 @@ def _lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(compact=True), TextColumn("{task.fields[words]}"),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def task(name: str, total: int) -> TaskID:
@@ -101,7 +135,7 @@ def _lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
                 for old in tasks.values():
                     bars.remove_task(old)
                 tasks.clear()
-                tasks[name] = bars.add_task(name, total=total, words="")
+                tasks[name] = bars.add_task(name.rpartition("/")[2], total=total, words="")
             return tasks[name]
 
         def tick(name: str, at: Tick) -> None:
@@ -112,7 +146,10 @@ def _lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
         def decoding(done: int, total: int) -> None:
             bars.update(task("decoding", total), completed=done)
 
-        yield Lab(runs, root, torch_device=torch_device, say=console.print, tick=tick, decoding=decoding)
+        def say(text: str) -> None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        yield Lab(runs, root, torch_device=torch_device, say=say, tick=tick, decoding=decoding)
 
 
 def _typed() -> str:
@@ -120,24 +157,62 @@ def _typed() -> str:
     return shlex.join(["hearless", *sys.argv[1:]])
 
 
-def _show(report: Report, as_json: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
+def _show(report: Report, as_json: bool = False, *, breakdown: bool = False) -> None:
+    """Print a report as JSON, or as tables that fit a terminal; conditions that its labels tell are left out."""
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
         return
-    console = Console()
-    table = Table(*report.header(), title=report.title, caption=report.task, box=box.SIMPLE_HEAD)
-    for cells in report.cells():
-        table.add_row(*cells)
-    console.print(table)
-    for test in report.tests:
-        console.print(f"- {test.words}", highlight=False)
-    for row in report.rows:
-        if row.hole:
-            console.print(f"- missing: {row.label}: {row.hole}", highlight=False)
+    head, cells = report.header(), report.cells()
+    told = [i for i, name in enumerate(report.conditions, 1) if _is_told(name, report)]
+    _print_table(report.title, *([part for i, part in enumerate(line) if i not in told] for line in (head, *cells)))
+    shared = [f"{n.capitalize()}: {report.rows[0].condition[n]}." for n in report.conditions if _is_shared(n, report)]
+    typer.echo(" ".join([report.task, *shared]))
+    if breakdown:
+        _break_down(report)
+    lines = [test.words for test in report.tests]
+    lines += [f"missing: {row.label}: {row.hole}" for row in report.rows if row.hole]
+    for line in lines:
+        typer.echo(f"- {line}")
+
+
+def _is_told(condition: str, report: Report) -> bool:
+    """Say whether a column can be left out: all rows share its value, or most labels say it."""
+    said = [str(row.condition.get(condition, "")).lower() in row.label.lower() for row in report.rows]
+    return _is_shared(condition, report) or 2 * sum(said) >= len(said)
+
+
+def _is_shared(condition: str, report: Report) -> bool:
+    return len({row.condition.get(condition) for row in report.rows}) == 1
+
+
+def _break_down(report: Report) -> None:
+    """Print the first measure per fold and per class, a column a row of the report."""
+    from hearless.report import show
+
+    names = [row.label for row in report.rows]
+    unit = report.unit(report.columns[0])
+    for kind, parts in (("fold", [r.per_fold for r in report.rows]), ("class", [r.per_class for r in report.rows])):
+        keys = dict.fromkeys(key for part in parts for key in part)
+        lines = [[key, *(show(part.get(key), unit) for part in parts)] for key in keys]
+        _print_table(f"{report.columns[0]} ({unit}) per {kind}", [kind, *names], *lines)
+
+
+def _print_table(title: str, head: list[str], *lines: list[str]) -> None:
+    """Print a table; headings and the first column wrap where the terminal is narrow, numbers never."""
+    from textwrap import fill
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column(Text(head[0]), overflow="fold")
+    for i, name in enumerate(head[1:], 1):
+        table.add_column(Text(fill(name, max(8, *(len(cells[i]) for cells in lines)))), justify="right", no_wrap=True)
+    for cells in lines:
+        table.add_row(*map(Text, cells))
+    Console().print(table)
 
 
 @_command
@@ -161,25 +236,14 @@ def fetch(
     yes: Annotated[bool, typer.Option("--yes", help="Accept files whose checksum nobody published.")] = False,
 ) -> None:
     """Download weights or data sets and check that they arrived whole."""
-    from hearless import door, download
-    from hearless.classifiers._official import weights_table
-    from hearless.weights import weights_folder
+    from hearless import door
 
     def confirm(question: str) -> bool:
         return yes or typer.confirm(question)
 
-    table = weights_table()
     for name in names:
-        if name in table:
-            row = table[name][1]
-            typer.echo(f"{name}: {row.licence}; {row.source}")
-            typer.echo(str(download.fetch(row.remote, weights_folder(), confirm=confirm)))
-            continue
-        data, default = door.dataset(name)
-        corpus = data.build()
-        typer.echo(f"{name}: {corpus.licence}; {corpus.source}")
-        for remote in corpus.remotes:
-            typer.echo(str(download.fetch(remote, folder or default, confirm=confirm)))
+        for path in door.fetch(name, folder, confirm=confirm, say=typer.echo):
+            typer.echo(str(path))
 
 
 @_command
@@ -198,27 +262,27 @@ def train(
 
     data, folder = door.dataset(dataset, labels, root, _words(mapping))
     with _lab(runs, folder, torch_device) as lab:
-        wanted = lab.folds(data, [] if folds in ("", "all") else folds.split(","))
+        known, wanted = lab.folds(data), lab.folds(data, _list(folds))
         made = [
             door.train(
                 labels=labels, root=root, name=dataset, mapping=_words(mapping), rate=rate, method=method,
-                backbone=backbone, weights=weights, fold=fold, seed=seed, lab=lab, **_words(settings),
+                backbone=backbone, weights=weights, fold=fold, seed=seed, lab=lab, **_settings(settings),
             )
             for fold in (wanted if folds else wanted[:1])
         ]  # fmt: skip
-    report = _report_of([made[0].path.parent if len(made) > 1 else made[0].path], _typed())
-    _show(report, as_json)
-    if not as_json:
-        typer.echo(f"\nThe model: {made[0].path}")
-        typer.echo(f"Next: hearless predict {made[0].path} YOUR_SOUNDS/ --csv sounds.csv")
-        if len(made) < len(wanted):
-            typer.echo("For all folds: the same command with --folds all")
-
-
-def _report_of(folders: list[Path], command: str) -> Report:
-    from hearless import door
-
-    return door.report(folders, command)
+    report = door.results([made[0].path.parent if len(made) > 1 else made[0].path], _typed())
+    if as_json:
+        typer.echo(json.dumps({"runs": [str(run.path) for run in made], "report": report.to_json()}))
+        return
+    _show(report)
+    first = shlex.quote(str(made[0].path))
+    typer.echo(f"\nThe model: {first}\n\nNext")
+    typer.echo(f"- name the sounds in other files: hearless predict {first} MY_SOUNDS/ --csv sounds.csv")
+    typer.echo(f"- see each fold and class: hearless evaluate {first}")
+    if len(made) < len(known):
+        typer.echo("- test every fold in turn: the same command with --folds all")
+    if method in ("cssd", "basd"):
+        typer.echo("- did the teacher help? The same command with --method fine_tuned, then hearless compare A B")
 
 
 @_command
@@ -243,15 +307,15 @@ def study(
     with _lab(runs, folder, torch_device) as lab:
         report = door.study(
             name, lab=lab, labels=labels, root=root, dataset_name=dataset, mapping=_words(mapping),
-            backbones=backbone or [], weights=weights, folds=folds.split(",") if folds else [],
-            seeds=[int(s) for s in seeds.split(",")], rates=[int(r) for r in rates.split(",")] if rates else [],
-            command=_typed(), **_words(settings),
+            backbones=backbone or [], weights=weights, folds=_list(folds),
+            seeds=_numbers("seeds", seeds) or [0], rates=_numbers("rates", rates), command=_typed(),
+            **_settings(settings),
         )  # fmt: skip
     place = report.save(out or runs / "studies" / name)
     bars(report, place / "bars.png")
     _show(report, as_json)
     if not as_json:
-        typer.echo(f"\nTable and picture: {place}/report.md, bars.png")
+        typer.echo(f"\nThe whole table: {place / 'report.md'} (and .csv, .json); a picture: {place / 'bars.png'}")
     if any(row.hole for row in report.rows):
         raise typer.Exit(1)
 
@@ -263,12 +327,12 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Also save report.md, .csv and .json here.")] = None,
 ) -> None:
     """Show what runs scored on their test clips: overall, per fold, per class, with 95 % intervals."""
-    report = _report_of(runs, _typed())
-    _show(report, as_json)
+    from hearless import door
+
+    report = door.results(runs, _typed())
+    _show(report, as_json, breakdown=True)
     if out:
         report.save(out)
-    if not as_json:
-        typer.echo(report.to_markdown().partition("\n## ")[2] and "\n## " + report.to_markdown().partition("\n## ")[2])
 
 
 @_command
@@ -280,7 +344,7 @@ def compare(
     """Say whether one run is better than another on the same clips: paired bootstrap over recordings, McNemar."""
     from hearless import door
 
-    _show(door.report([a, b], _typed(), compare=True), as_json)
+    _show(door.results([a, b], _typed(), compare=True), as_json)
 
 
 @_command
@@ -302,28 +366,50 @@ def predict(
     """Name the sounds in files and folders; broken files are listed and the rest go on."""
     from hearless import door
     from hearless import predict as predicting
+    from hearless.interfaces import HearlessError
 
-    model = door.load_weights(weights, backbone) if weights else door.load(paths[0], torch_device=torch_device)
     sounds = paths if weights else paths[1:]
-    said = predicting.predict(model.listener, sounds, hop_s=hop, top=top, windows=windows)
+    if not sounds:
+        raise HearlessError(f"name a model, then the sounds: hearless predict {paths[0]} FILES_OR_FOLDERS")
+    if csv and as_json:
+        raise HearlessError("choose --csv FILE or --json.")
+    model = (
+        door.load_weights(weights, backbone, torch_device=torch_device)
+        if weights
+        else door.load(paths[0], torch_device=torch_device)
+    )
+    broken: list[Path] = []
+    said = _reported(predicting.predict(model.listener, sounds, hop_s=hop, top=top, windows=windows), broken)
     if csv:
         predicting.write_csv(said, csv)
         typer.echo(f"{csv} written.")
-        return
-    broken = 0
-    found = []
-    for one in said:
-        broken += one.error is not None
-        if as_json:
-            found.append(predicting.plain(one))
-        elif one.error:
-            typer.echo(f"{one.path}: could not be read: {one.error}", err=True)
-        else:
-            typer.echo(f"{one.path}: " + ", ".join(f"{label} {score:.2f}" for label, score in one.ranked().items()))
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
+    elif as_json:
+        typer.echo(json.dumps([predicting.plain(one) for one in said], ensure_ascii=False))
+    else:
+        _print_scores(said)
     if broken:
-        typer.echo(f"{broken} files could not be read; the others are done.", err=True)
+        typer.echo(f"{len(broken)} files could not be read; the others are done.", err=True)
+        raise typer.Exit(1)
+
+
+def _reported(said: Iterator[FilePrediction], broken: list[Path]) -> Iterator[FilePrediction]:
+    """Pass predictions on; a broken file is told on stderr and put into ``broken``."""
+    for one in said:
+        if one.error:
+            broken.append(one.path)
+            typer.echo(f"{one.path}: could not be read: {one.error}", err=True)
+        yield one
+
+
+def _print_scores(said: Iterator[FilePrediction]) -> None:
+    for one in (one for one in said if not one.error):
+        typer.echo(f"{one.path}: {_scores(one.ranked())}")
+        for window in one.windows or []:
+            typer.echo(f"  {window.start_s:.1f}–{window.end_s:.1f} s: {_scores(one.ranked(window.scores))}")
+
+
+def _scores(ranked: dict[str, float]) -> str:
+    return ", ".join(f"{label} {score:.2f}" for label, score in ranked.items())
 
 
 @_command
@@ -335,9 +421,12 @@ def demo(
     from hearless import door
     from hearless.pictures import bars
 
+    made_up = {"n_per_class": "64"}
     with _lab(runs, runs / "sounds", "cpu") as lab:
-        report = door.study("low_rate/demo", lab=lab, dataset_name="synthetic", root=runs / "sounds", command=_typed())
-        picture = door.picture(lab, out / "hearing.png")
+        report = door.study(
+            "low_rate/demo", lab=lab, dataset_name="synthetic", mapping=made_up, root=runs / "sounds", command=_typed()
+        )
+        picture = door.picture(lab, out / "hearing.png", door.dataset("synthetic", mapping=made_up)[0])
     report.save(out)
     bars(report, out / "accuracy.png")
     _show(report, False)

@@ -6,9 +6,10 @@ Recipes and studies are loaded by name, so that nothing below knows them.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hearless import evaluate
+from hearless import download, evaluate
 from hearless import predict as predicting
+from hearless.classifiers._official import weights_table
 from hearless.interfaces import Capture, HearlessError
 from hearless.lab import Lab
 from hearless.pipeline import Pipeline
@@ -29,7 +31,7 @@ from hearless.run import Predictions, Run
 from hearless.spec import SHELVES, Spec, class_names, resolve, spec
 from hearless.splits import natural
 from hearless.study import Row, Study
-from hearless.weights import as_listener
+from hearless.weights import as_listener, weights_folder
 
 WINDOW_S = 10.0
 """How much a published network hears at once: the length of AudioSet's clips."""
@@ -94,44 +96,52 @@ class Model:
         if not np.isfinite(samples).all():
             raise HearlessError("samples must be finite, got NaN or infinity; mend the recording.")
         size = round(self.window_s * rate)
-        starts = range(0, len(samples), size)
-        parts = [np.pad(part := samples[s : s + size], (0, size - len(part))) for s in starts]
-        share = np.array([min(size, len(samples) - s) / len(samples) for s in starts])
-        logits = torch.from_numpy(self._classify(np.stack(parts), rate))
-        scores = torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, -1)
-        return cast("NDArray[Any]", share @ scores.double().numpy())
+        scores = np.zeros(len(self.labels))
+        for start in range(0, len(samples), size):
+            part = samples[start : start + size]
+            logits = torch.from_numpy(self._classify(np.pad(part, (0, size - len(part)))[None], rate)[0])
+            heard = torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, -1)
+            scores += len(part) / len(samples) * heard.double().numpy()
+        return scores
 
 
-def load(run: str | Path, *, torch_device: str = "cpu") -> Model:
-    """Return the model of a run folder (``runs/…/fold1-seed0``), or of the first run in a recipe's folder.
+def load(run: Run | str | Path, *, torch_device: str = "cpu") -> Model:
+    """Return the model of a run, of its folder (``runs/…/fold1-seed0``), or of the first run in a recipe's folder.
 
     Raises:
         HearlessError: no finished run is there.
     """
-    path = Path(run)
-    if not (path / "recipe.json").is_file():
-        inside = sorted((p.parent for p in path.glob("*/done.json")), key=lambda p: natural(p.name))
-        if not inside:
-            raise HearlessError(
-                f"{path} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0."
-            )
-        path = inside[0]
-    found = Run(path)
-    lab = Lab(path.parent.parent, Path(), torch_device=torch_device)
+    found = finished(run.path if isinstance(run, Run) else Path(run))[0]
+    lab = Lab(found.path.parent.parent, Path(), torch_device=torch_device)
     measured = found.measured
-    name = f"{path.parent.name}/{path.name}"
+    name = f"{found.path.parent.name}/{found.path.name}"
     return Model(lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name)
 
 
-def load_weights(weights: str | Path, backbone: str | None = None) -> Model:
+def finished(folder: Path) -> list[Run]:
+    """Return the finished runs of a folder: itself, or a recipe's runs over folds and seeds.
+
+    Raises:
+        HearlessError: there is none.
+    """
+    if (folder / "done.json").is_file():
+        return [Run(folder)]
+    inside = sorted((path.parent for path in folder.glob("*/done.json")), key=lambda path: natural(path.name))
+    runs = [run for run in map(Run, inside) if run.predictions("test").is_file()]
+    if not runs:
+        raise HearlessError(f"{folder} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0.")
+    return runs
+
+
+def load_weights(weights: str | Path, backbone: str | None = None, *, torch_device: str = "cpu") -> Model:
     """Return a published weights file as a model of its own label set (AudioSet's 527 classes)."""
     path = Path(weights)
     pipeline, labels, _ = as_listener(path, backbone)
-    return Model(pipeline.on("cpu"), labels, True, WINDOW_S, path.name)
+    return Model(pipeline.on(torch_device), labels, True, WINDOW_S, path.name)
 
 
 def predict(
-    model: Model | str | Path, paths: str | Path | Sequence[str | Path], **options: Any
+    model: Model | Run | str | Path, paths: str | Path | Sequence[str | Path], **options: Any
 ) -> Iterator[predicting.FilePrediction]:
     """Classify files and folders with a model or run folder: see `hearless.predict.predict`."""
     listening = model if isinstance(model, Model) else load(model)
@@ -148,26 +158,70 @@ def dataset(
         name: a data set of the shelf, such as ``"ESC50"`` or ``"synthetic"``.
         labels: a CSV table of the user's own clips.
         root: where the sounds lie; default: beside the table.
-        mapping: the table's column for each of `CsvLabels`' arguments, such as ``{"label": "category"}``.
+        mapping: further arguments of the data set by name; for a table the names of its columns, such as
+            ``{"label": "category"}``.
+
+    Raises:
+        HearlessError: no such table or data set, or an argument that it does not take.
     """
+    more = dict(mapping or {})
     if labels is not None:
         table = Path(labels)
         if not table.is_file():
             raise HearlessError(f"labels must be a CSV file, got {table}; name the table with one row a clip.")
         folder = Path(root) if root else table.parent
         relative = Path(os.path.relpath(table.resolve(), folder.resolve())).as_posix()
-        return spec(resolve("datasets", "CsvLabels"), table=relative, **(mapping or {})), folder
+        return _data_set("CsvLabels", {**more, "table": relative}), folder
     if name is not None:
         known = {n.lower(): n for n in class_names("datasets")}
         if name.lower().replace("_", "") not in known:
             raise HearlessError(f"dataset must be one of {', '.join(known)}, got {name!r}.")
         default = Path("data") / name.lower()
-        return spec(resolve("datasets", known[name.lower().replace("_", "")])), Path(root) if root else default
+        return _data_set(known[name.lower().replace("_", "")], more), Path(root) if root else default
     if root is None:
         raise HearlessError(
             "name your sounds: --labels TABLE.csv, --root FOLDER (one folder a class), or --dataset NAME."
         )
-    return spec(resolve("datasets", "FolderLabels")), Path(root)
+    return _data_set("FolderLabels", more), Path(root)
+
+
+def _data_set(name: str, arguments: dict[str, Any]) -> Spec:
+    """Return a data set's spec; whole numbers may come as text, as the command line has them."""
+    cls = resolve("datasets", name)
+    hints = {key: str(p.annotation) for key, p in inspect.signature(cls).parameters.items()}
+    whole = {k: int(v) for k, v in arguments.items() if hints.get(k) == "int" and str(v).isdecimal()}
+    return spec(cls, **{**arguments, **whole})
+
+
+def fetch(
+    name: str, folder: Path | None = None, *, confirm: Callable[[str], bool] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Path]:  # fmt: skip
+    """Download a published weights file or a data set by name, checked, and return where it lies.
+
+    Args:
+        name: such as ``"mn04"`` or ``"esc50"``.
+        folder: where a data set goes; default: ``data/NAME``.
+        confirm: asked before a file is kept whose checksum nobody published; None: such a file is an error.
+        say: told the licence and the source.
+
+    Raises:
+        HearlessError: an unknown name, or a file that did not arrive whole.
+    """
+    table, known = weights_table(), {n.lower() for n in class_names("datasets")}
+    if name in table:
+        row = table[name][1]
+        say(f"{name}: {row.licence}; {row.source}")
+        return [download.fetch(row.remote, weights_folder(), confirm=confirm)]
+    if name.lower().replace("_", "") not in known:
+        raise HearlessError(
+            f"no weights or data set is called {name!r}; weights: {', '.join(table)}; data sets: "
+            f"{', '.join(sorted(known))}."
+        )
+    data, default = dataset(name)
+    corpus = data.build()
+    say(f"{name}: {corpus.licence}; {corpus.source}{'' if corpus.remotes else '; nothing to download'}")
+    return [download.fetch(remote, folder or default, confirm=confirm) for remote in corpus.remotes]
 
 
 def recipe_module(name: str) -> ModuleType:
@@ -179,6 +233,21 @@ def recipe_module(name: str) -> ModuleType:
     if name not in recipe_names():
         raise HearlessError(f"recipes and studies are {', '.join(recipe_names())}; got {name!r}.")
     return importlib.import_module(f"hearless.recipes.{name.replace('/', '.')}")
+
+
+def _maker(name: str, kind: str) -> Callable[..., Any]:
+    """Return the function ``recipe`` or ``study`` of a recipe file.
+
+    Raises:
+        HearlessError: there is no such file, or it makes the other kind; those known are listed.
+    """
+    system = name.partition("/")[0]
+    of_system = [known for known in recipe_names() if known.startswith(f"{system}/")] or recipe_names()
+    makers = {known: vars(recipe_module(known)).get(kind) for known in of_system}
+    if makers.get(name) is None:
+        known = ", ".join(known for known, made in makers.items() if made is not None)
+        raise HearlessError(f"{name!r} is no {kind}; known are {known}.")
+    return cast("Callable[..., Any]", makers[name])
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -193,7 +262,7 @@ def recipe_names() -> tuple[str, ...]:
     )
 
 
-def settings(system: str, data: Spec, **words: Any) -> Any:
+def settings(system: str, data: Spec, /, **words: Any) -> Any:
     """Return a recipe folder's settings for a data set; ``words`` are its `from_words` arguments."""
     return importlib.import_module(f"hearless.recipes.{system}.settings").from_words(data, **words)
 
@@ -201,7 +270,7 @@ def settings(system: str, data: Spec, **words: Any) -> Any:
 def train(
     *, labels: str | Path | None = None, root: str | Path | None = None, name: str | None = None,
     mapping: dict[str, str] | None = None, rate: int = 1000, method: str = "cssd", backbone: str = "mn04",
-    weights: str | None = None, fold: str | None = None, seed: int = 0, runs: str | Path = "runs",
+    weights: str | Path | None = None, fold: str | None = None, seed: int = 0, runs: str | Path = "runs",
     lab: Lab | None = None, **words: Any,
 ) -> Run:  # fmt: skip
     """Train a classifier on your own clips and return its run; asking twice resumes or reuses.
@@ -221,12 +290,12 @@ def train(
         lab: where runs are made (progress bars, torch device); default: a quiet one on the CPU.
         words: further settings, such as ``epochs=30``.
     """
+    make = _maker(f"low_rate/{method}", "recipe")
     data, folder = dataset(name, labels, root, mapping)
     lab = lab or Lab(Path(runs), folder)
     words.setdefault("multi_label", lab.table(data).multi_label)
     chosen = settings("low_rate", data, backbone=backbone, weights=weights, **words)
-    module = recipe_module(f"low_rate/{method}")
-    recipe = module.recipe(chosen) if method == "full_band" else module.recipe(chosen, rate)
+    recipe = make(chosen) if method == "full_band" else make(chosen, rate)
     return lab.run(recipe, fold or lab.folds(data)[0], seed)
 
 
@@ -234,58 +303,54 @@ def study(
     name: str, *, lab: Lab | None = None, runs: str | Path = "runs", command: str = "",
     labels: str | Path | None = None,
     root: str | Path | None = None, dataset_name: str | None = None, mapping: dict[str, str] | None = None,
-    backbones: Sequence[str] = (), weights: str | None = None, folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
+    backbones: Sequence[str] = (), weights: str | Path | None = None,
+    folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
     rates: Sequence[int] = (), **words: Any,
 ) -> Report:  # fmt: skip
     """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's."""
-    module = recipe_module(name)
+    make = _maker(name, "study")
     own = labels is not None or root is not None or dataset_name is not None
     data, folder = dataset(dataset_name, labels, root, mapping) if own else dataset("ESC50", None, root, None)
     lab = lab or Lab(Path(runs), folder)
-    system = name.partition("/")[0]
-    if own:
-        words.setdefault("multi_label", lab.table(data).multi_label)
-    each = [
-        settings(system, data, backbone=b, weights=weights, paper=not own, **words)
-        for b in (backbones or module.BACKBONES)
-    ]
+    words = {"paper": not own, "multi_label": lab.table(data).multi_label, **words}
+    chosen = tuple(backbones) or recipe_module(name).BACKBONES
+    each = [settings(name.partition("/")[0], data, backbone=b, weights=weights, **words) for b in chosen]
+    other = {"data": own, "networks": bool(backbones), "weights": weights is not None, "rates": bool(rates)}
     more = {"rates": tuple(rates)} if rates else {}
-    made = module.study(each, folds=tuple(folds), seeds=tuple(seeds), task=_task(lab, data, own), **more)
+    made = make(each, folds=tuple(folds), seeds=tuple(seeds), task=_task(lab, data, other), **more)
     return lab.study(made, command)
 
 
-def _task(lab: Lab, data: Spec, own: bool) -> str:
-    """Say in words which data were used, and that a table on other data is not the paper's task."""
+def _task(lab: Lab, data: Spec, other: dict[str, bool]) -> str:
+    """Say in words which data were used, and that a table with other data or networks is not the paper's task."""
     table = lab.table(data)
     recordings = len({clip.group for clip in table.clips})
     what = f"{len(table.clips)} clips of {recordings} recordings in {len(table.labels)} classes ({data.name})"
-    return (
-        f"{what}. Not the paper's task: its data and networks were put out of place."
-        if own
-        else f"{what}, as in the paper."
-    )
+    changed = [name for name, is_other in other.items() if is_other]
+    return f"{what}; not the paper's task: other {', '.join(changed)}." if changed else f"{what}, as in the paper."
 
 
 def contents() -> dict[str, tuple[str, ...]]:
     """Return what there is: every shelf's classes, every recipe and study, every published weights file."""
-    from hearless.classifiers._official import weights_table
-
     shelves = {shelf: class_names(shelf) for shelf in SHELVES}
     return {**shelves, "recipes and studies": recipe_names(), "weights": tuple(weights_table())}
 
 
-def report(folders: Sequence[Path], command: str = "", *, compare: bool = False) -> Report:
+def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: bool = False) -> Report:
     """Return the table of finished runs: each folder is one run, or a recipe's runs over folds and seeds.
 
     Raises:
         HearlessError: a folder holds no finished run, or the runs' classes differ.
     """
-    rows = [_evaluated(folder) for folder in folders]
-    measured = [Run(row_runs[0]).measured for _, row_runs in rows]
+    paths = [folder.path if isinstance(folder, Run) else Path(folder) for folder in folders]
+    if not paths or len({path.resolve() for path in paths}) < len(paths):
+        raise HearlessError(f"each run must be named once, got {', '.join(map(str, paths)) or 'none'}.")
+    runs = [finished(path) for path in paths]
+    measured = [each[0].measured for each in runs]
     labels, multi_label = tuple(measured[0]["labels"]), bool(measured[0]["multi_label"])
     if any(tuple(m["labels"]) != labels for m in measured):
         raise HearlessError("runs must share their classes to stand in one table; evaluate them apart.")
-    done = [row for row, _ in rows]
+    done = [_evaluated(label, each) for label, each in zip(_names(runs), runs, strict=True)]
     pairs = ((done[0].row.label, done[1].row.label),) if compare else ()
     made = Study(
         "evaluate", "What these runs score on their test clips", _words_of(measured), tuple(d.row for d in done),
@@ -294,18 +359,30 @@ def report(folders: Sequence[Path], command: str = "", *, compare: bool = False)
     return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=git_commit(Path(__file__).parent))
 
 
-def _evaluated(folder: Path) -> tuple[evaluate.Evaluated, list[Path]]:
-    inside = sorted((p.parent for p in folder.glob("*/done.json")), key=lambda p: natural(p.name))
-    runs = [folder] if (folder / "done.json").is_file() else [p for p in inside if Run(p).predictions("test").is_file()]
-    if not runs:
-        raise HearlessError(f"{folder} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0.")
-    label = folder.name if len(runs) > 1 or folder != runs[0] else f"{folder.parent.name}/{folder.name}"
-    found = evaluate.Evaluated(Row(label, {"runs": str(len(runs))}, (Run(runs[0]).recipe,)))
-    for path in runs:
-        run, measured = Run(path), Run(path).measured
-        predictions = Predictions.load(run.predictions("test"))
+def _names(runs: Sequence[Sequence[Run]]) -> list[str]:
+    """Return what a table calls each folder's runs: as short as tells them apart."""
+    recipes = [each[0].recipe.name.rpartition("/")[2] for each in runs]
+    placed = [f"{name}, {_places(each)}" for name, each in zip(recipes, runs, strict=True)]
+    folders = [f"{each[0].path.parent.name}, {_places(each)}" for each in runs]
+    whole = [str(each[0].path if len(each) == 1 else each[0].path.parent) for each in runs]
+    return next(names for names in (recipes, placed, folders, whole) if len({*names}) == len(names) or names is whole)
+
+
+def _places(runs: Sequence[Run]) -> str:
+    """Say which folds and seeds there are: ``folds 1, 2, seed 0``."""
+    said = []
+    for what in ("fold", "seed"):
+        values = sorted({str(run.measured[what]) for run in runs}, key=natural)
+        said.append(f"{what}{'s' if len(values) > 1 else ''} {', '.join(values)}")
+    return ", ".join(said)
+
+
+def _evaluated(label: str, runs: Sequence[Run]) -> evaluate.Evaluated:
+    found = evaluate.Evaluated(Row(label, {"tested on": _places(runs)}, (runs[0].recipe,)))
+    for run in runs:
+        measured, predictions = run.measured, Predictions.load(run.predictions("test"))
         found.add(measured["fold"], measured["seed"], predictions, run.read("done.json")["seconds"])
-    return found, runs
+    return found
 
 
 def _words_of(measured: Sequence[dict[str, Any]]) -> str:
@@ -313,16 +390,15 @@ def _words_of(measured: Sequence[dict[str, Any]]) -> str:
     return f"{n} test clips a run, {len(measured[0]['labels'])} classes."
 
 
-def picture(lab: Lab, path: Path, name: str = "Synthetic", rates: Sequence[int] = (16000, 2000, 1000)) -> Path:
-    """Draw what one clip sounds like to a classifier at each rate: Mel spectrograms side by side."""
+def picture(lab: Lab, path: Path, data: Spec, rates: Sequence[int] = (16000, 2000, 1000)) -> Path:
+    """Draw one clip (a siren where there is one) as a classifier hears it at each rate: Mel spectrograms."""
     from hearless.pictures import spectrograms
 
-    table = lab.table(spec(resolve("datasets", name)))
+    table = lab.table(data)
     clip = next((c for c in table.clips if c.labels[0] == "siren"), table.clips[0])
     panels = []
     for rate in rates:
-        chosen = settings("low_rate", spec(resolve("datasets", name)), backbone="mn02", bands=0)
-        pipeline = chosen.view(rate).build(len(table.labels)).eval()
+        pipeline = settings("low_rate", data, backbone="mn02", bands=0).view(rate).build(len(table.labels)).eval()
         store = lab.store(table, [cast(Capture, pipeline.capture)])
         observation = pipeline.observe(torch.from_numpy(np.array(store.waveform(clip)))[None], store.rate_hz)
         title = f"{clip.labels[0]} at {rate / 1000:g} kHz"

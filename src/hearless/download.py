@@ -201,7 +201,7 @@ def extract(archive: Path, aside: Path) -> None:
 def check_inside(name: str, source: str) -> None:
     """Refuse a file name that would leave its folder."""
     parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
-    if not parts or ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+    if not name or ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
         raise HearlessError(f"{source}: names must stay inside their folder, got {name!r}; do not use this file.")
 
 

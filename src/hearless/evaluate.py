@@ -54,6 +54,10 @@ def predictions(pipeline: Pipeline, loader: Loader, *, torch_device: str = "cpu"
     )
 
 
+CHOSEN_BY = {False: ("accuracy", "macro_accuracy", "macro_f1", "loss"), True: ("mAP", "loss")}
+"""The names of `measures`, by ``multi_label``; the first is the one of tables."""
+
+
 def measures(found: Predictions, *, multi_label: bool) -> dict[str, float]:
     """Return the metrics by which epochs, α and T are chosen: accuracies, F1 and loss, or mAP and loss."""
     if multi_label:
@@ -117,14 +121,18 @@ def correctness(pooled: Predictions) -> NDArray[np.float64]:
     return right.astype(np.float64)
 
 
-def _row_measures(pooled: Predictions, multi_label: bool) -> dict[str, Measure]:
+def _first_measure(pooled: Predictions, multi_label: bool) -> Measure:
     if multi_label:
-        return {
-            "mAP": interval(metrics.mean_average_precision, pooled.true, pooled.logits, pooled.groups, n_resamples=500)
-        }
+        return interval(metrics.mean_average_precision, pooled.true, pooled.logits, pooled.groups, n_resamples=500)
+    return mean_interval(correctness(pooled), pooled.groups)
+
+
+def _row_measures(pooled: Predictions, multi_label: bool) -> dict[str, Measure]:
+    first = {CHOSEN_BY[multi_label][0]: _first_measure(pooled, multi_label)}
+    if multi_label:
+        return first
     true = pooled.true.argmax(1)
-    return {
-        "accuracy": mean_interval(correctness(pooled), pooled.groups),
+    return first | {
         "macro_accuracy": interval(metrics.macro_accuracy, true, pooled.logits, pooled.groups, n_resamples=500),
         "macro_f1": interval(metrics.macro_f1, true, pooled.logits, pooled.groups, n_resamples=500),
     }
@@ -152,7 +160,7 @@ def _report_row(done: Evaluated, labels: Sequence[str], multi_label: bool) -> Re
     if not done.folds:
         return ReportRow(**{**common, "hole": done.hole or "no run"})
     pooled = done.pooled(done.folds)
-    per_fold = {fold: next(iter(_row_measures(done.pooled([fold]), multi_label).values())) for fold in done.folds}
+    per_fold = {fold: _first_measure(done.pooled([fold]), multi_label) for fold in done.folds}
     return ReportRow(
         **common, metrics=_row_measures(pooled, multi_label), per_fold=per_fold,
         per_class=_per_class(pooled, labels, multi_label),
@@ -163,20 +171,29 @@ def paired_test(a: Evaluated, b: Evaluated, *, multi_label: bool) -> tuple[Paire
     """Compare two rows on the folds and seeds that both have: paired bootstrap over recordings, and McNemar's p.
 
     Raises:
-        HearlessError: they share no fold or seed.
+        HearlessError: they share no fold or seed, or were not tested on the same clips.
     """
-    folds = [fold for fold in a.folds if fold in b.folds]
-    seeds = [seed for seed in a.seeds if seed in b.seeds]
+    folds, seeds = _shared(a, b)
     if not folds or not seeds:
         raise HearlessError(f"{a.row.label} and {b.row.label} must share a fold and a seed to be compared.")
     first, second = (
         replace(one, found={(f, s): one.found[f, s] for f in folds for s in seeds}).pooled(folds) for one in (a, b)
     )
+    if not np.array_equal(first.ids, second.ids) or not np.array_equal(first.true, second.true):
+        raise HearlessError(
+            f"{a.row.label} and {b.row.label} must be tested on the same clips, got {len(first.ids)} and "
+            f"{len(second.ids)} that are not the same; compare runs of one table."
+        )
     if multi_label:
         metric = metrics.mean_average_precision
         return paired_metric(metric, first.true, first.logits, second.logits, first.groups, n_resamples=500), None
     right_a, right_b = correctness(first), correctness(second)
     return paired_bootstrap(right_a, right_b, first.groups), mcnemar(right_a, right_b)
+
+
+def _shared(a: Evaluated, b: Evaluated) -> tuple[list[str], list[int]]:
+    """Return the folds and seeds that both rows have."""
+    return [fold for fold in a.folds if fold in b.folds], [seed for seed in a.seeds if seed in b.seeds]
 
 
 def tabulate(
@@ -187,7 +204,7 @@ def tabulate(
     by_label = {done.row.label: done for done in rows}
     pairs, p_mcnemar = {}, {}
     for a, b in study.compare:
-        if by_label[a].folds and by_label[b].folds:
+        if all(_shared(by_label[a], by_label[b])):
             pairs[a, b], p = paired_test(by_label[a], by_label[b], multi_label=multi_label)
             if p is not None:
                 p_mcnemar[a, b] = p
@@ -209,9 +226,9 @@ def _remarks(rows: Sequence[Evaluated]) -> list[str]:
         if len(done.row.options) > 1:
             chosen = ", ".join(f"{fold}: {done.row.options[i].name}" for fold, i in done.choices.items())
             notes.append(f"{done.row.label}: chosen on each fold's own validation part: {chosen}.")
-        if done.seconds:
+        if done.seconds and not done.row.heard_through:
             notes.append(f"{done.row.label}: {len(done.seconds)} runs of {np.mean(done.seconds):.0f} s (mean).")
         if len(done.row.published) > 1:
-            values = ", ".join(f"{source} {100 * value:.1f}" for source, value in done.row.published.items())
-            notes.append(f"{done.row.label}: published elsewhere: {values}.")
+            others = [f"{100 * value:.1f} ({source})" for source, value in [*done.row.published.items()][1:]]
+            notes.append(f"{done.row.label}: also published: {', '.join(others)}.")
     return notes

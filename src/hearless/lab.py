@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from hearless import evaluate, splits
+from hearless import audio, evaluate, splits
 from hearless.interfaces import Capture, Clip, HearlessError
 from hearless.loading import AudioStore, Loader, Progress, Table, highest_rate_hz, open_store, read_table
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.provenance import environment, git_commit
-from hearless.recipe import Recipe
+from hearless.recipe import Recipe, identity
 from hearless.report import Report
 from hearless.run import Predictions, Run
-from hearless.spec import Spec, digest
+from hearless.spec import Spec, digest, to_plain
 from hearless.study import Row, Study
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
-from hearless.teaching import Explain, Running, store
-from hearless.train import Tick, Training, load_parts
+from hearless.teaching import Mean, Running, store, stored
+from hearless.train import Tick, Training, check_select, load_parts
 from hearless.weights import load_pretrained
 
 
@@ -61,6 +61,15 @@ class Lab:
     _tables: dict[Spec, Table] = field(default_factory=dict)
     _stores: dict[tuple[str, int], AudioStore] = field(default_factory=dict)
     _rates: dict[str, int] = field(default_factory=dict)
+    _checked: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            torch.empty(0, device=self.torch_device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise HearlessError(
+                f"torch_device must be one that this machine has, got {self.torch_device!r} ({error}); cpu always is."
+            ) from error
 
     def table(self, dataset: Spec) -> Table:
         """Return the data set's clips, read once."""
@@ -74,11 +83,9 @@ class Lab:
         if key not in self._rates:
             self._rates[key] = highest_rate_hz(table.clips)
         lowest = max(c.minimum_rate_hz for c in captures)
-        if self._rates[key] < lowest:
-            raise HearlessError(
-                f"rate must be at most that of the recordings, got {lowest} Hz for files of {self._rates[key]} Hz; "
-                "lower --rate."
-            )
+        if lowest > self._checked.get(key, 1):
+            check_rates(table.clips, lowest)
+            self._checked[key] = lowest
         rate = min(max(c.source_rate_hz for c in captures), self._rates[key])
         if (key, rate) not in self._stores:
             self._stores[key, rate] = open_store(table, rate, progress=self.decoding)
@@ -118,14 +125,19 @@ class Lab:
         return tuple(wanted) or known
 
     def _make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
-        began = time.perf_counter()
         bench = _Bench.prepare(self, recipe, fold, seed, part)
-        teacher = self._running(recipe.teacher, bench)
+        pipeline = _fresh(recipe.student, len(bench.table.labels), seed)
+        bench.check(pipeline)
+        logits = self._logits_folder(recipe, bench)
+        kept = stored(bench.loader(bench.training), recipe.stored_draws, logits, self.torch_device)
+        teacher = None if kept else self._running(recipe.teacher, bench)
+        self._load_initial(pipeline, recipe, fold, seed)
         self.say(f"trains {run.path.parent.name}/{run.path.name}")
-        pipeline = self._student(recipe, bench)
-        bench.check_lengths(pipeline)
+        earlier, began = _seconds(run), time.perf_counter()
         self._write_facts(run, recipe, bench, pipeline)
-        explain = self._explain(recipe, teacher, bench)
+        if teacher and recipe.stored_draws:
+            kept = store(teacher, bench.loader(bench.training), recipe.stored_draws, logits)
+        explain = kept or teacher
         Training(
             recipe, pipeline, bench.loader(bench.training), bench.loader(bench.validation), run, seed, explain,
             self.torch_device, lambda tick: self.tick(f"{recipe.name} {run.path.name}", tick),
@@ -136,7 +148,7 @@ class Lab:
         if part is None:
             tested = evaluate.predictions(pipeline, bench.loader(bench.test), torch_device=self.torch_device)
             tested.save(run.predictions("test"))
-        run.write("done.json", {"seconds": time.perf_counter() - began, "validation": scores})
+        run.write("done.json", {"seconds": earlier + time.perf_counter() - began, "validation": scores})
 
     def _write_facts(self, run: Run, recipe: Recipe, bench: _Bench, pipeline: Pipeline) -> None:
         run.write("recipe.json", recipe.to_json())
@@ -150,26 +162,25 @@ class Lab:
             "n_clips": {side: len(clips) for side, clips in rows.items()},
         })  # fmt: skip
 
-    def _student(self, recipe: Recipe, bench: _Bench) -> Pipeline:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(bench.seed)
-            pipeline = recipe.student.build(len(bench.table.labels))
-        if isinstance(recipe.initial, Pretrained):
-            initial = recipe.initial
+    def _load_initial(self, pipeline: Pipeline, recipe: Recipe, fold: str, seed: int) -> None:
+        """Give a student the weights that its recipe starts from."""
+        initial = recipe.initial
+        if isinstance(initial, Pretrained):
             load_pretrained(pipeline, initial.weights, initial.sha256, replace_output=recipe.student.head is None)
-        elif isinstance(recipe.initial, Trained):
-            earlier = self._with_weights(_recipe(recipe.initial), bench.fold, _seed(recipe.initial, bench))
-            load_parts(pipeline, earlier, _selected(earlier.recipe))
-        return pipeline
+        elif isinstance(initial, Trained):
+            earlier = _recipe(initial)
+            load_parts(pipeline, self._with_weights(earlier, fold, _seed(initial, seed)), _selected(earlier))
 
-    def pipeline(self, run: Run) -> Pipeline:
-        """Return a finished run's pipeline in eval mode, on this lab's torch device."""
-        recipe, labels = run.recipe, run.measured["labels"]
-        pipeline = recipe.student.build(len(labels))
+    def pipeline(self, run: Run, view: PipelineSpec | None = None) -> Pipeline:
+        """Return a finished run's pipeline, or its weights behind another view, in eval mode on the torch device."""
+        recipe, measured = run.recipe, run.measured
+        pipeline = _fresh(view or recipe.student, len(measured["labels"]), measured["seed"])
+        if not set(pipeline.parts()) <= {part for stage in recipe.stages for part in stage.trains}:
+            self._load_initial(pipeline, recipe, measured["fold"], measured["seed"])
         load_parts(pipeline, run, _selected(recipe))
         return pipeline.on(self.torch_device).eval()
 
-    def _running(self, teacher: Teacher | None, bench: _Bench) -> Running | None:
+    def _running(self, teacher: Teacher | None, bench: _Bench) -> Running | Mean | None:
         """Resolve a teacher to pipelines that can listen, training what is missing."""
         match teacher:
             case None:
@@ -186,10 +197,10 @@ class Lab:
                 return self._cross_fitted(teacher, bench)
             case Fused():
                 each = [self._running(one, bench) for one in teacher.teachers]
-                return Running(tuple(p for one in each if one for p in one.pipelines), None, self.torch_device)
+                return Mean(tuple(one for one in each if one))
 
     def _taught(self, teacher: Trained | CrossFitted, bench: _Bench, part: Part | None = None) -> Pipeline:
-        run = self._with_weights(_recipe(teacher), bench.fold, _seed(teacher, bench), part)
+        run = self._with_weights(_recipe(teacher), bench.fold, _seed(teacher, bench.seed), part)
         check_teacher_leak(run, bench.test)
         labels = run.measured["labels"]
         if tuple(labels) != bench.table.labels:
@@ -201,32 +212,28 @@ class Lab:
     def _cross_fitted(self, teacher: CrossFitted, bench: _Bench) -> Running:
         parts = [Part(n, teacher.n_parts) for n in range(teacher.n_parts)]
         pipelines = tuple(self._taught(teacher, bench, part) for part in parts)
-        held = _dealt(bench.training, teacher.n_parts, _seed(teacher, bench))
-        return Running(pipelines, {clip.id: n for n, clips in enumerate(held) for clip in clips}, self.torch_device)
+        seed = _seed(teacher, bench.seed)
+        runs = [self.run(_recipe(teacher), bench.fold, seed, part) for part in parts]
+        return Running(pipelines, _explainers(bench.training, runs), self.torch_device)
 
-    def _explain(self, recipe: Recipe, teacher: Running | None, bench: _Bench) -> Explain | None:
-        if teacher is None or not recipe.stored_draws:
-            return teacher
-        loader = bench.loader(bench.training)
+    def _logits_folder(self, recipe: Recipe, bench: _Bench) -> Path:
+        """Return where stored logits lie: by teacher, fold, seed, clips and what is done to them; never by paths."""
         heard = [a.to_json() for a in recipe.augmentations]
         ids = [c.id for c in bench.training]
-        assert recipe.teacher is not None
-        taught = [_without_names(recipe.teacher.to_json()), bench.table.digest, bench.fold, bench.seed]
-        key = digest([taught, heard, bench.clip_s, bench.store.rate_hz, ids])
-        return store(teacher, loader, recipe.stored_draws, self.runs / "logits" / key)
+        taught = [identity(to_plain(recipe.teacher)), bench.table.digest, bench.fold, bench.seed]
+        return self.runs / "logits" / digest([taught, heard, bench.clip_s, bench.store.rate_hz, ids])
 
-    def heard_through(self, run: Run, view: PipelineSpec) -> Predictions:
-        """Return a run's test predictions through another view (the raw condition), kept beside its own."""
-        path = run.predictions(f"test-{digest(view.to_json())}")
+    def heard_through(
+        self, recipe: Recipe, fold: str, seed: int, view: PipelineSpec, side: str = "test"
+    ) -> Predictions:
+        """Return a run's predictions through another view (the raw condition), kept beside its own."""
+        path = self.run(recipe, fold, seed).predictions(f"{side}-{digest(view.to_json())}")
         if not path.is_file():
-            recipe = run.recipe
-            bench = _Bench.prepare(
-                self, replace(recipe, student=view), run.measured["fold"], run.measured["seed"], None
-            )
-            pipeline = view.build(len(bench.table.labels))
-            load_parts(pipeline, run, _selected(recipe))
-            pipeline.on(self.torch_device)
-            evaluate.predictions(pipeline, bench.loader(bench.test), torch_device=self.torch_device).save(path)
+            run = self._with_weights(recipe, fold, seed)
+            self.say(f"listens with {run.path.parent.name}/{run.path.name} through another view")
+            bench = _Bench.prepare(self, replace(recipe, student=view), fold, seed, None)
+            heard = bench.loader(bench.test if side == "test" else bench.validation)
+            evaluate.predictions(self.pipeline(run, view), heard, torch_device=self.torch_device).save(path)
         return Predictions.load(path)
 
     def choose(self, row: Row, fold: str, seed: int) -> int:
@@ -239,7 +246,7 @@ class Lab:
     def _validated(self, recipe: Recipe, fold: str, seed: int) -> float:
         found = self.run(recipe, fold, seed).read("done.json")["validation"]
         direction, _, name = recipe.select.partition(":")
-        return float(found[name or "accuracy"]) * (-1.0 if direction == "min" else 1.0)
+        return float(found[name or next(iter(found))]) * (-1.0 if direction == "min" else 1.0)
 
     def study(self, study: Study, command: str = "") -> Report:
         """Train and evaluate every row of a study and return its table; a failed run leaves a hole, the rest go on."""
@@ -262,13 +269,18 @@ class Lab:
                 found.choices[fold] = choice
                 for seed in seeds:
                     run = self.run(row.options[choice], fold, seed)
-                    heard = self.heard_through(run, row.heard_through) if row.heard_through else None
-                    judged = heard or Predictions.load(run.predictions(study.judged_on))
+                    judged = self._judged(study, row, choice, fold, seed)
                     found.add(fold, seed, judged, run.read("done.json")["seconds"])
             except HearlessError as error:
                 self.say(f"{row.label}, fold {fold}: {error}")
                 found.hole = f"fold {fold}: {error}"
         return found
+
+    def _judged(self, study: Study, row: Row, choice: int, fold: str, seed: int) -> Predictions:
+        recipe = row.options[choice]
+        if row.heard_through:
+            return self.heard_through(recipe, fold, seed, row.heard_through, study.judged_on)
+        return Predictions.load(self.run(recipe, fold, seed).predictions(study.judged_on))
 
 
 @dataclass(frozen=True)
@@ -304,8 +316,15 @@ class _Bench:
         recipe = self.recipe
         return Loader(self.table, self.store, clips, self.clip_s, recipe.batch_size, recipe.balance, augmentations)
 
-    def check_lengths(self, pipeline: Pipeline) -> None:
-        """Refuse clips that give the classifier too few frames, all of them listed, before any epoch runs."""
+    def check(self, pipeline: Pipeline) -> None:
+        """Refuse what could not be trained, before any epoch, the teacher's included, runs."""
+        check_select(self.recipe.select, multi_label=self.table.multi_label)
+        for made in (*self.recipe.augmentations, *(o for stage in self.recipe.stages for o in stage.objectives)):
+            made.build()
+        self._check_lengths(pipeline)
+
+    def _check_lengths(self, pipeline: Pipeline) -> None:
+        """Refuse clips that give the classifier too few frames, all of them listed."""
         clips = (*self.training, *self.validation, *self.test)
         lengths = {c.id: self.clip_s if self.recipe.clip_s else self.store.seconds(c) for c in clips}
         wrong = []
@@ -315,8 +334,7 @@ class _Bench:
             except HearlessError as error:
                 wrong.append(f"{clip.id}: {error}")
         if wrong:
-            listed = "\n  ".join(wrong[:10])
-            raise HearlessError(f"{len(wrong)} clips are too short:\n  {listed}")
+            raise HearlessError(f"{len(wrong)} clips are too short:{_listed(wrong)}")
 
 
 def captures(recipe: Recipe) -> list[Spec]:
@@ -334,6 +352,26 @@ def captures(recipe: Recipe) -> list[Spec]:
             case _:
                 pass
     return found
+
+
+def check_rates(clips: Sequence[Clip], lowest_hz: int) -> None:
+    """Refuse recordings below the rate that a sensor samples at, all of them listed.
+
+    Raises:
+        HearlessError: names the files and their rates.
+    """
+    paths = dict.fromkeys(clip.path for clip in clips)
+    slow = [f"{path}: {rate_hz} Hz" for path in paths if (rate_hz := audio.info(path).rate_hz) < lowest_hz]
+    if slow:
+        raise HearlessError(
+            f"rate must be at most that of the recordings, got {lowest_hz} Hz, but {len(slow)} of {len(paths)} files "
+            f"were recorded below it; lower --rate, or leave them out:{_listed(slow)}"
+        )
+
+
+def _listed(wrong: Sequence[str], shown: int = 10) -> str:
+    more = f"\n  … and {len(wrong) - shown} more" if len(wrong) > shown else ""
+    return "".join(f"\n  {one}" for one in wrong[:shown]) + more
 
 
 def check_teacher_leak(teacher: Run, test: Sequence[Clip]) -> None:
@@ -355,10 +393,26 @@ def _dealt(clips: Sequence[Clip], n: int, seed: int) -> list[list[Clip]]:
     return [[c for c in dealt if c.fold == name] for name in names]
 
 
-def _without_names(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {k: _without_names(v) for k, v in data.items() if not (k == "name" and "stages" in data)}
-    return [_without_names(v) for v in data] if isinstance(data, list) else data
+def _explainers(clips: Sequence[Clip], copies: Sequence[Run]) -> dict[str, int]:
+    """Say which copy of a cross-fitted teacher explains each clip: the one that alone did not train on it.
+
+    A clip that none trained on is left out: all explain it.
+    """
+    trained = [set(copy.read("clips.json")["training"]) for copy in copies]
+    unseen = {clip.id: [n for n, groups in enumerate(trained) if clip.group not in groups] for clip in clips}
+    return {clip_id: who[0] for clip_id, who in unseen.items() if len(who) == 1}
+
+
+def _seconds(run: Run) -> float:
+    """Return how long the epochs took that a resumed run has behind it."""
+    return sum(row["seconds"] for row in run.metrics()) if run.checkpoint("last").is_file() else 0.0
+
+
+def _fresh(student: PipelineSpec, n_classes: int, seed: int) -> Pipeline:
+    """Build a pipeline whose random weights come from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return student.build(n_classes)
 
 
 def _as_recipe(named: Any) -> Recipe:
@@ -371,8 +425,8 @@ def _recipe(teacher: Trained | CrossFitted) -> Recipe:
     return _as_recipe(teacher.recipe)
 
 
-def _seed(teacher: Trained | CrossFitted, bench: _Bench) -> int:
-    return bench.seed if teacher.seed is None else teacher.seed
+def _seed(teacher: Trained | CrossFitted, seed: int) -> int:
+    return seed if teacher.seed is None else teacher.seed
 
 
 def _selected(recipe: Recipe) -> str:

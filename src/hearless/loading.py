@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from hearless.spec import digest
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+T = TypeVar("T")
 
 
 def generator(*key: int | str) -> np.random.Generator:
@@ -73,6 +76,7 @@ class Table:
 def read_table(dataset: Dataset, root: Path) -> Table:
     """Read a data set's clips, check them for leaks and unknown labels, and hash their sound."""
     clips = tuple(dataset.clips(root))
+    _check_ids(clips)
     splits.check_leaks(clips)
     found = sorted({label for clip in clips for label in clip.labels})
     labels = dataset.labels or tuple(found)
@@ -81,8 +85,29 @@ def read_table(dataset: Dataset, root: Path) -> Table:
         raise HearlessError(f"labels must be classes of the data set, got {', '.join(unknown)}; remove or map them.")
     used = tuple(label for label in labels if label in set(found)) if dataset.labels else labels
     multi = any(len(c.labels) != 1 for c in clips) if dataset.multi_label is None else dataset.multi_label
-    by_path = {path: audio.content_hash(path) for path in dict.fromkeys(clip.path for clip in clips)}
+    by_path = _each_file(clips, audio.content_hash)
     return Table(clips, used, multi, tuple(by_path[clip.path] for clip in clips))
+
+
+def _check_ids(clips: Sequence[Clip]) -> None:
+    twice = [clip_id for clip_id, n in Counter(clip.id for clip in clips).items() if n > 1]
+    if twice:
+        raise HearlessError(
+            f"clip ids must differ, got {len(twice)} more than once ({', '.join(twice[:5])}); mend them."
+        )
+
+
+def _each_file(clips: Sequence[Clip], ask: Callable[[Path], T]) -> dict[Path, T]:
+    """Return what ``ask`` says of each file, all unreadable ones listed in one error."""
+    said: dict[Path, T] = {}
+    wrong = []
+    for path in dict.fromkeys(clip.path for clip in clips):
+        try:
+            said[path] = ask(path)
+        except HearlessError as error:
+            wrong.append(str(error))
+    _refuse(wrong)
+    return said
 
 
 @dataclass(frozen=True)
@@ -106,14 +131,7 @@ class AudioStore:
 
 def highest_rate_hz(clips: Sequence[Clip]) -> int:
     """Return the highest sampling rate among the clips' files, all unreadable ones listed in one error."""
-    rates, wrong = [], []
-    for path in dict.fromkeys(clip.path for clip in clips):
-        try:
-            rates.append(audio.info(path).rate_hz)
-        except HearlessError as error:
-            wrong.append(str(error))
-    _refuse(wrong)
-    return max(rates)
+    return max(info.rate_hz for info in _each_file(clips, audio.info).values())
 
 
 def _refuse(wrong: Sequence[str]) -> None:
@@ -136,19 +154,28 @@ def open_store(
     folder = (cache or cache_folder()) / "audio" / f"{key}-{rate_hz}"
     if not (folder / "index.json").is_file():
         _build_store(table, rate_hz, folder, progress)
+    try:
+        return _read_store(folder, rate_hz)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HearlessError(
+            f"the decoded sound in {folder} is damaged ({error}); delete that folder and run again."
+        ) from error
+
+
+def _read_store(folder: Path, rate_hz: int) -> AudioStore:
     index = json.loads((folder / "index.json").read_text())
-    samples = np.memmap(folder / "samples.f32", np.float32, "r") if index["n"] else np.zeros(0, np.float32)
+    samples = np.memmap(folder / "samples.f32", np.float32, "r")
     if samples.size != index["n"]:
-        raise HearlessError(f"the decoded sound in {folder} is damaged; delete that folder and run again.")
+        raise ValueError(f"{samples.size} samples instead of {index['n']}")
     return AudioStore(
         rate_hz, cast("NDArray[np.float32]", samples), {k: (a, b) for k, (a, b) in index["starts"].items()}
     )
 
 
 def _build_store(table: Table, rate_hz: int, folder: Path, progress: Progress | None) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    building = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
+        building.mkdir(parents=True)
         _decode_all(table, rate_hz, building, progress)
         try:
             building.rename(folder)
@@ -170,7 +197,7 @@ def _decode_all(table: Table, rate_hz: int, folder: Path, progress: Progress | N
     with (folder / "samples.f32").open("wb") as out:
         for i, clip in enumerate(table.clips):
             try:
-                waveform, _ = audio.read(clip.path, rate_hz, clip.start_s, clip.duration_s)
+                waveform = _decoded(clip, rate_hz)
             except HearlessError as error:
                 wrong.append(str(error))
                 continue
@@ -183,6 +210,13 @@ def _decode_all(table: Table, rate_hz: int, folder: Path, progress: Progress | N
         os.fsync(out.fileno())
     _refuse(wrong)
     (folder / "index.json").write_text(json.dumps({"n": n, "starts": starts}))
+
+
+def _decoded(clip: Clip, rate_hz: int) -> NDArray[np.float32]:
+    waveform, _ = audio.read(clip.path, rate_hz, clip.start_s, clip.duration_s)
+    if not len(waveform):
+        raise HearlessError(f"{clip.path} is too short to hold a sample at {rate_hz} Hz.")
+    return waveform
 
 
 def class_weights(targets: NDArray[np.float32], balance: str) -> NDArray[np.float32]:

@@ -177,3 +177,40 @@ def expected_calibration_error(true: ArrayLike, probabilities: ArrayLike, n_bins
     place = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
     gap = np.bincount(place, confidence - (matrix.argmax(axis=1) == labels), minlength=n_bins)
     return float(np.abs(gap).sum() / len(labels))
+
+
+def _pair(teacher: ArrayLike, model: ArrayLike) -> tuple[Array, Array]:
+    """Check two listeners' scores ``[clip, class]`` of the same clips and classes."""
+    theirs, ours = _matrix("teacher", teacher), _matrix("model", model)
+    if theirs.shape != ours.shape:
+        raise HearlessError(
+            f"teacher and model must be of the same clips and classes, got {theirs.shape}, {ours.shape}."
+        )
+    return theirs, ours
+
+
+def first_class_agreement(teacher: ArrayLike, model: ArrayLike) -> float:
+    """Return paper 003's PtoPa-FC: the share of clips whose first class is the teacher's, every clip counting alike."""
+    theirs, ours = _pair(teacher, model)
+    return float((theirs.argmax(axis=1) == ours.argmax(axis=1)).mean())
+
+
+def top_k_agreement(teacher: ArrayLike, model: ArrayLike, k: int = 5) -> float:
+    """Return the mean share of the teacher's ``k`` first classes that are among the model's ``k`` first."""
+    theirs, ours = _pair(teacher, model)
+    if not 1 <= k <= theirs.shape[1]:
+        raise HearlessError(f"k must lie in 1 … {theirs.shape[1]} (the classes), got {k}.")
+    first = [np.argsort(-scores, axis=1, kind="stable")[:, :k] for scores in (theirs, ours)]
+    return float((first[0][:, :, None] == first[1][:, None, :]).any(axis=2).mean())
+
+
+def published_kl(teacher: ArrayLike, model: ArrayLike) -> float:
+    """Return paper 003's KL divergence of the model's scores from the teacher's, as its code computes it.
+
+    Over sigmoid scores ``[clip, class]`` that sum to no 1: ``(t + e) ln((t + e) / (m + e))`` with ``e = 1e-10``,
+    summed over the classes of a clip, *divided by the number of classes*, averaged over clips.  It may be negative.
+    """
+    theirs, ours = (scores + 1e-10 for scores in _pair(teacher, model))
+    if min(theirs.min(), ours.min()) <= 0 or max(theirs.max(), ours.max()) > 1 + 1e-9:
+        raise HearlessError("teacher and model must be scores from 0 to 1; apply `sigmoid` to logits first.")
+    return float((theirs * np.log(theirs / ours)).mean(axis=1).mean())

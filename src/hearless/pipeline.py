@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hearless.interfaces import Axes, Capture, Classifier, Enhancer, Frontend, Head, HearlessError, Prediction
-from hearless.spec import Spec, spec_from_json, to_plain
+from hearless.spec import Spec, require_shelf, spec_from_json, to_plain
 
 PARTS = ("enhancer", "classifier", "head")
 """The parts that can learn, in order."""
@@ -29,6 +29,10 @@ class PipelineSpec:
     classifier: Spec
     enhancer: Spec | None = None
     head: Spec | None = None
+
+    def __post_init__(self) -> None:
+        for part in self.__dataclass_fields__:
+            require_shelf(part, getattr(self, part), f"{part}s")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -114,8 +118,9 @@ class Pipeline(nn.Module):
         return cast(Frontend, self.frontend).axes(n_samples)
 
     def features(self, observation: Tensor) -> Tensor:
-        """Return the frontend's features ``[batch, 1, band, frame]``."""
-        return cast(Frontend, self.frontend)(observation)
+        """Return the frontend's features ``[batch, 1, band, frame]``, in full precision whatever the network's."""
+        with torch.autocast(observation.device.type, enabled=False):
+            return cast(Frontend, self.frontend)(observation)
 
     def judge(self, features: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
         """Classify features; ``keep`` masks inside the classifier, after its input normalisation."""

@@ -12,11 +12,14 @@ from typing import Any
 
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PARTS, PipelineSpec
-from hearless.spec import Spec, digest, resolve, spec_from_json, to_plain
+from hearless.spec import Spec, digest, fit_type, require_shelf, resolve, spec_from_json, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 
 SCHEDULES = ("constant", "one_cycle")
 PROTOCOLS = ("honest", "paper")
+ADDED_LATER = {"added_later": True}
+"""Metadata of a field that came after the first release: at its default, which reproduces the past, it stays out of
+the hash."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,27 @@ class Stage:
     trains: tuple[str, ...] = PARTS
 
     def __post_init__(self) -> None:
+        _fit_types(self)
         _require(bool(self.objectives), "objectives", "hold at least one objective", self.objectives)
+        for objective in self.objectives:
+            require_shelf("objectives", objective, "objectives")
         _require(self.epochs >= 1, "epochs", "be at least 1", self.epochs)
         _require(self.learning_rate > 0, "learning_rate", "be above 0", self.learning_rate)
         _require(self.schedule in SCHEDULES, "schedule", f"be one of {', '.join(SCHEDULES)}", self.schedule)
-        _require(set(self.trains) <= set(PARTS), "trains", f"be among {', '.join(PARTS)}", self.trains)
+        _require(len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "betas", "be two in 0..1", self.betas)
+        _require(self.weight_decay >= 0, "weight_decay", "be 0 or more", self.weight_decay)
+        _require(
+            bool(self.trains) and set(self.trains) <= set(PARTS), "trains", f"be among {', '.join(PARTS)}", self.trains
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {f.name: to_plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _fit_types(made: Stage | Recipe) -> None:
+    for f in fields(made):
+        object.__setattr__(made, f.name, fit_type(f.name, getattr(made, f.name), str(f.type)))
 
 
 def _require(holds: bool, name: str, rule: str, value: Any) -> None:
@@ -91,6 +106,10 @@ class Recipe:
     name: str = field(default="recipe", compare=False)
 
     def __post_init__(self) -> None:
+        _fit_types(self)
+        require_shelf("dataset", self.dataset, "datasets")
+        for augmentation in self.augmentations:
+            require_shelf("augmentations", augmentation, "augmentations")
         _require(bool(self.stages), "stages", "hold at least one stage", self.stages)
         _require(
             self.balance in ("none", "weights", "sampling"), "balance", "be none, weights or sampling", self.balance
@@ -100,18 +119,34 @@ class Recipe:
         _require(self.batch_size >= 2, "batch_size", "be at least 2", self.batch_size)
         _require(self.precision in ("32-true", "bf16-mixed"), "precision", "be 32-true or bf16-mixed", self.precision)
         _require(
-            self.select == "last" or self.select[:4] in ("max:", "min:"),
+            self.select == "last" or (self.select[:4] in ("max:", "min:") and len(self.select) > 4),
             "select",
             "be last, max:… or min:…",
             self.select,
         )
         _require(self.clip_s is None or self.clip_s > 0, "clip_s", "be above 0 or None", self.clip_s)
+        self._check_parts()
         self._check_teacher()
+
+    def _check_parts(self) -> None:
+        for stage in self.stages:
+            found = [part for part in stage.trains if getattr(self.student, part) is not None]
+            _require(bool(found), "trains", "name a part that the student has", stage.trains)
+        _require(
+            isinstance(self.initial, Pretrained | Trained | None), "initial", "be Pretrained, Trained or None",
+            type(self.initial).__name__,
+        )  # fmt: skip
 
     def _check_teacher(self) -> None:
         needing = [s.name for st in self.stages for s in st.objectives if resolve(s.shelf, s.name).needs_teacher]
         _require(not needing or self.teacher is not None, "teacher", f"be given for {', '.join(needing)}", None)
         _require(self.stored_draws >= 0, "stored_draws", "be 0 or more", self.stored_draws)
+        unheard = [a.name for a in self.augmentations if resolve(a.shelf, a.name).place == "features"]
+        if unheard:
+            raise HearlessError(
+                f"the training loop applies augmentations of waveforms and keep masks, not yet of features: "
+                f"{', '.join(unheard)}; leave them out."
+            )
         batch_level = [a.name for a in self.augmentations if resolve(a.shelf, a.name).level == "batch"]
         if self.stored_draws and batch_level:
             raise HearlessError(
@@ -126,23 +161,31 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Hash of the recipe: names and places left out, all else in."""
-        return digest(_settings(self.to_json()))
+        return digest(identity(self.to_json()))
 
     def named(self, name: str) -> Recipe:
         """Return the same recipe under another name."""
         return replace(self, name=name)
 
 
-def _settings(data: Any) -> Any:
-    """Leave out of a recipe's JSON what people call it and where its files lie."""
+def identity(data: Any) -> Any:
+    """Return what a recipe's or teacher's hash is made of: its JSON without names and places."""
     if isinstance(data, Mapping):
-        left_out = {"name"} if "stages" in data else set()
+        left_out = _late_fields(data) | ({"name"} if "stages" in data else set())
         if data.get("teacher") == "Pretrained" and data["sha256"]:
             left_out = {"weights"}
         if "class" in data:
             left_out = _outside_hash(resolve(*data["class"].split("/")), data)
-        return {key: _settings(value) for key, value in data.items() if key not in left_out}
-    return [_settings(item) for item in data] if isinstance(data, list) else data
+        return {key: identity(value) for key, value in data.items() if key not in left_out}
+    return [identity(item) for item in data] if isinstance(data, list) else data
+
+
+def _late_fields(data: Mapping[str, Any]) -> set[str]:
+    """Return which fields of a recipe, stage or pipeline came later (metadata `ADDED_LATER`) and hold their default."""
+    kinds: dict[str, type[Any]] = {"stages": Recipe, "objectives": Stage, "frontend": PipelineSpec}
+    kind = next((kind for key, kind in kinds.items() if key in data), None)
+    late = [f for f in fields(kind) if f.metadata == ADDED_LATER] if kind else []
+    return {f.name for f in late if data.get(f.name) == to_plain(f.default)}
 
 
 def _outside_hash(cls: type[Any], data: Mapping[str, Any]) -> set[str]:
@@ -158,7 +201,20 @@ def _outside_hash(cls: type[Any], data: Mapping[str, Any]) -> set[str]:
 
 
 def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
-    """Read a stored recipe; every name in it must lie on the shelves."""
+    """Read a stored recipe; every name in it must lie on the shelves.
+
+    Raises:
+        HearlessError: it names what lies on no shelf, breaks a rule, or is damaged.
+    """
+    try:
+        return _recipe_from_json(data)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise HearlessError(
+            f"recipe.json is damaged, or a newer hearless wrote it ({type(error).__name__}: {error}); restore it."
+        ) from error
+
+
+def _recipe_from_json(data: Mapping[str, Any]) -> Recipe:
     known = {f.name for f in fields(Recipe)}
     if unknown := set(data) - known:
         raise HearlessError(

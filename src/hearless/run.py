@@ -7,10 +7,11 @@ or not at all.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,19 +34,21 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         HearlessError: the disk is full or cannot be written; the old file is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with building.open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
         building.replace(path)
     except OSError as error:
-        building.unlink(missing_ok=True)
         raise HearlessError(
             f"{path} could not be written: {error}; free some space and run again, it resumes."
         ) from error
+    finally:
+        with suppress(OSError):
+            building.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -71,25 +74,28 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all."""
-        building = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            np.savez_compressed(
-                building, ids=self.ids, true=self.true.astype(np.uint8), logits=self.logits, groups=self.groups
-            )
-            building.replace(path)
-        except OSError as error:
-            building.unlink(missing_ok=True)
-            raise HearlessError(f"{path} could not be written: {error}; free some space and run again.") from error
+        content = io.BytesIO()
+        np.savez_compressed(
+            content, ids=self.ids, true=self.true.astype(np.uint8), logits=self.logits, groups=self.groups
+        )
+        write_whole(path, content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises:
+            HearlessError: missing, damaged, no predictions, or objects that would run code (they are not run).
+        """
         try:
-            with np.load(path, allow_pickle=False) as data:
-                return cls(data["ids"], data["true"].astype(np.float32), data["logits"], data["groups"])
-        except (OSError, ValueError, KeyError) as error:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+                found = cls(data["ids"], data["true"].astype(np.float32), data["logits"], data["groups"])
+        except Exception as error:  # a damaged archive may raise anything
             raise HearlessError(f"{path} holds no predictions ({error}); evaluate the run again.") from error
+        n = len(found.ids)
+        if found.true.shape != found.logits.shape or not n == len(found.true) == len(found.groups):
+            raise HearlessError(f"{path} holds predictions that do not pair with {n} clips; evaluate the run again.")
+        return found
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,8 @@ class Run:
             HearlessError: this is no run folder, or the file is damaged.
         """
         try:
-            return dict(json.loads((self.path / name).read_text()))
-        except (OSError, ValueError) as error:
+            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise HearlessError(
                 f"{self.path} is no run folder with a readable {name} ({error}); name one made by train."
             ) from error
@@ -134,7 +140,7 @@ class Run:
         """Return the epochs' metrics; a line torn by a crash is left out."""
         rows = []
         path = self.path / "metrics.jsonl"
-        for line in path.read_text().splitlines() if path.is_file() else []:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
             try:
                 rows.append(json.loads(line))
             except ValueError:
@@ -192,10 +198,20 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Undo `flatten_optimizer`."""
+    """Undo `flatten_optimizer`.
+
+    Each moment gets its parameter's memory layout back: a fused optimiser pairs their elements by place in memory.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = value
+            state.setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, device=value.device, requires_grad=False).copy_(value)

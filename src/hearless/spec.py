@@ -73,7 +73,7 @@ class Spec:
     arguments: Mapping[str, Any]
 
     def __hash__(self) -> int:
-        return hash(digest(self.to_json()))
+        return hash((self.shelf, self.name))  # equal arguments may differ in JSON, as 1 and 1.0 do
 
     def build(self, **extra: Any) -> Any:
         """Build the object; ``extra`` adds what only the caller knows (``n_classes``)."""
@@ -93,7 +93,7 @@ class Spec:
 
 
 def checked(made: Spec) -> Spec:
-    """Return ``made`` with every default filled in; an unknown or missing argument is an error now, not later."""
+    """Return ``made`` with every default filled in; an unknown argument is an error now, not later."""
     signature = inspect.signature(resolve(made.shelf, made.name))
     try:
         bound = signature.bind_partial(**made.arguments)
@@ -103,22 +103,34 @@ def checked(made: Spec) -> Spec:
     filled = {key: p.default for key, p in signature.parameters.items() if p.default is not inspect.Parameter.empty}
     arguments = {**filled, **bound.arguments}
     hints = {key: p.annotation for key, p in signature.parameters.items()}
-    for key, value in arguments.items():
-        check_type(f"{made.shelf}/{made.name}: {key}", value, str(hints[key]))
-    return Spec(made.shelf, made.name, MappingProxyType(arguments))
+    arguments = {key: checked(value) if isinstance(value, Spec) else value for key, value in arguments.items()}
+    name = f"{made.shelf}/{made.name}"
+    fitted = {key: fit_type(f"{name}: {key}", value, str(hints[key])) for key, value in arguments.items()}
+    return Spec(made.shelf, made.name, MappingProxyType(fitted))
 
 
-def check_type(name: str, value: Any, hint: str) -> None:
-    """Refuse a plain value that does not fit an annotation of plain types such as ``int | None``."""
+def fit_type(name: str, value: Any, hint: str) -> Any:
+    """Return a plain value as an annotation of plain types such as ``float | None`` has it (``2`` as ``2.0``).
+
+    Raises:
+        HearlessError: it does not fit.
+    """
     kinds: dict[str, tuple[type, ...]] = {
         "int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),),
     }  # fmt: skip
     parts = [part.strip() for part in hint.split("|")]
     if not all(part in kinds for part in parts):
-        return
+        return value
     allowed = tuple(kind for part in parts for kind in kinds[part])
     if not isinstance(value, allowed) or (isinstance(value, bool) and "bool" not in parts):
         raise HearlessError(f"{name} must be {hint}, got {value!r}.")
+    return float(value) if type(value) is int and "int" not in parts else value
+
+
+def require_shelf(name: str, made: Spec | None, shelf: str) -> None:
+    """Refuse a spec called ``name`` that lies on another shelf; None passes."""
+    if made is not None and made.shelf != shelf:
+        raise HearlessError(f"{name} must be a class of {shelf}, got {made.shelf}/{made.name}.")
 
 
 def spec(cls: type[Any], /, **arguments: Any) -> Spec:
@@ -167,6 +179,8 @@ def from_plain(value: Any) -> Any:
 
 def spec_from_json(data: Mapping[str, Any]) -> Spec:
     """Read a `Spec`; refuse import paths and whatever lies on no shelf."""
+    if not isinstance(data, Mapping) or "class" not in data:
+        raise HearlessError(f"recipe must hold {{'class': 'shelf/Class', …}} here, got {data!r}.")
     shelf, _, name = str(data["class"]).partition("/")
     if shelf not in SHELVES or not name.isidentifier():
         raise HearlessError(

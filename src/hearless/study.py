@@ -70,6 +70,10 @@ class Study:
     def __post_init__(self) -> None:
         if self.judged_on not in ("test", "validation"):
             raise HearlessError(f"judged_on must be test or validation, got {self.judged_on!r}.")
+        if not self.rows or not self.seeds:
+            raise HearlessError(
+                f"study {self.name!r} needs at least one row and one seed, got {len(self.rows)} and {len(self.seeds)}."
+            )
         labels = [row.label for row in self.rows]
         if len(set(labels)) != len(labels):
             raise HearlessError(f"row labels must differ, got {labels}.")

@@ -48,9 +48,26 @@ class Running:
     def _combine(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.explains is None:
             return logits.mean(0)
-        who = torch.tensor([self.explains.get(clip.id, -1) for clip in batch.clips])
-        picked = logits[who.clamp(min=0), torch.arange(len(who))]
+        who = torch.tensor([self.explains.get(clip.id, -1) for clip in batch.clips], device=logits.device)
+        picked = logits[who.clamp(min=0), torch.arange(len(who), device=logits.device)]
         return torch.where((who >= 0)[:, None], picked, logits.mean(0))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Several teachers at work; their logits are averaged."""
+
+    teachers: tuple[Running | Mean, ...]
+
+    @property
+    def torch_device(self) -> str:
+        """Where they listen."""
+        return self.teachers[0].torch_device
+
+    def __call__(self, batch: Batch, epoch: int = 0) -> Prediction:
+        """Explain a batch."""
+        said = [teacher(batch, epoch) for teacher in self.teachers]
+        return Prediction(torch.stack([one.logits for one in said]).mean(0), said[0].embedding, said[0].features)
 
 
 @dataclass(frozen=True)
@@ -77,10 +94,12 @@ class Stored:
         return Prediction(logits, logits)
 
 
-Explain = Running | Stored
+Explain = Running | Mean | Stored
 
 
-def store(teacher: Running, loader: Loader, n_draws: int, path: Path, progress: Progress | None = None) -> Stored:
+def store(
+    teacher: Running | Mean, loader: Loader, n_draws: int, path: Path, progress: Progress | None = None
+) -> Stored:
     """Return the teacher's logits for ``n_draws`` draws of every clip of ``loader``, computing what is missing.
 
     One file a draw, so that an interrupted pass goes on where it stopped; each carries the hash of its content.
@@ -95,6 +114,19 @@ def store(teacher: Running, loader: Loader, n_draws: int, path: Path, progress: 
         if progress:
             progress(n + 1, n_draws)
     return Stored(np.stack(draws), {clip.id: i for i, clip in enumerate(loader.clips)}, teacher.torch_device)
+
+
+def stored(loader: Loader, n_draws: int, path: Path, torch_device: str = "cpu") -> Stored | None:
+    """Return the logits that an earlier `store` left whole, or None: no teacher need listen then.
+
+    Raises:
+        HearlessError: one of them is damaged, or made for other clips.
+    """
+    draws = [_read(path / f"draw{n}.npy", len(loader.clips)) for n in range(n_draws)]
+    whole = [draw for draw in draws if draw is not None]
+    if not whole or len(whole) < n_draws:
+        return None
+    return Stored(np.stack(whole), {clip.id: i for i, clip in enumerate(loader.clips)}, torch_device)
 
 
 def _content(logits: NDArray[np.float16]) -> str:
@@ -118,11 +150,17 @@ def _read(file: Path, n_clips: int) -> NDArray[np.float16] | None:
     try:
         checksum, n, classes = header.decode().split()
         logits = np.frombuffer(body, np.float16).reshape(int(n), int(classes))
-        if _content(logits) == checksum and len(logits) == n_clips:
-            return logits
+        whole = _content(logits) == checksum
     except ValueError:
-        pass
-    raise HearlessError(f"stored teacher logits {file} are damaged; delete that file and run again.")
+        whole = False
+    if not whole:
+        raise HearlessError(f"stored teacher logits {file} are damaged; delete that file and run again.")
+    if len(logits) != n_clips:
+        raise HearlessError(
+            f"stored teacher logits {file} are of {len(logits)} clips instead of {n_clips}; "
+            "delete that file and run again."
+        )
+    return logits
 
 
 def draw_key_of(explain: Callable[[Batch, int], Prediction] | None) -> Callable[[int], tuple[int, int]] | None:

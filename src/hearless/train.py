@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -79,14 +80,28 @@ class Training:
         """Train every stage, resuming where an earlier call stopped, and leave the selected weights in the pipeline."""
         accelerator = self.torch_device.partition(":")[0]
         fabric = Fabric(accelerator=accelerator, devices=1, precision=cast(Any, self.recipe.precision))
-        epoch = 0
+        check_select(self.recipe.select, multi_label=self.training.table.multi_label)
+        epoch, done = 0, self._resume()
         with torch.random.fork_rng(enabled=True):
-            self.pipeline.on(self.torch_device)
             for stage in self.recipe.stages:
-                _Stage(self, stage, fabric, epoch).fit()
+                if done < epoch + stage.epochs:
+                    _Stage(self, stage, fabric, epoch).fit()
                 epoch += stage.epochs
         name = "last" if self.recipe.select == "last" else "best"
         load_parts(self.pipeline, self.run, name)
+
+    def _resume(self) -> int:
+        """Bring the student to where an earlier call stopped; return how many epochs are over."""
+        self.pipeline.on(self.torch_device)
+        if not self.run.checkpoint("last").is_file():
+            return 0
+        load_parts(self.pipeline, self.run, "last")
+        return int(load_tensors(self.run.checkpoint("last"))[1]["epoch"])
+
+    @property
+    def n_epochs(self) -> int:
+        """The epochs of all stages."""
+        return sum(stage.epochs for stage in self.recipe.stages)
 
     @property
     def keep_masks(self) -> tuple[tuple[int, Augmentation], ...]:
@@ -127,10 +142,11 @@ class _Stage:
         optimizer = torch.optim.AdamW(
             parameters, lr=stage.learning_rate, betas=stage.betas, weight_decay=stage.weight_decay, fused=True
         )
-        self.module, self.optimizer = fabric.setup(training.pipeline, optimizer)
+        self.module, self.optimizer = fabric.setup(training.pipeline, optimizer, move_to_device=False)
         self.steps = sum(1 for _ in range(0, len(training.training.clips), training.training.batch_size))
 
     def _bind(self) -> None:
+        torch.manual_seed(int(generator("bind", self.t.seed, self.first).integers(2**62)))
         batch = next(self.t.training.in_order())
         batch = Batch(batch.waveform[:2], batch.rate_hz, batch.target[:2], batch.clips[:2], batch.weight[:2])
         self.t.pipeline.eval()
@@ -152,24 +168,29 @@ class _Stage:
             terms = self._epoch(epoch)
             found = evaluate.predictions(self.t.pipeline, self.t.validation, torch_device=self.t.torch_device)
             self.t.pipeline.train_only(self.stage.trains)
+            if not np.isfinite(found.logits).all():
+                raise HearlessError(
+                    f"logits of the validation clips must stay finite, got others after epoch {epoch + 1}; "
+                    "lower learning_rate."
+                )
             scores = evaluate.measures(found, multi_label=self.t.training.table.multi_label)
             rows = [*rows, {"epoch": epoch + 1, **terms, **{f"validation_{k}": v for k, v in scores.items()},
                             "seconds": time.perf_counter() - began}]  # fmt: skip
             best = self._keep(epoch, rows, scores, best)
 
     def _resume(self) -> tuple[list[dict[str, Any]], int, float | None]:
+        """Return the metrics of the epochs that are over, their number, and this stage's best score so far."""
         path = self.t.run.checkpoint("last")
         if not path.is_file():
             return [], self.first, None
         tensors, state = load_tensors(path)
         done = int(state["epoch"])
         rows = self.t.run.metrics()[:done]
-        if done >= self.first:
-            load_parts(self.t.pipeline, self.t.run, "last")
-        if self.first < done:
-            restore_optimizer(cast(torch.optim.Optimizer, self.optimizer), tensors)
-            _restore(self.objectives, tensors)
-        return rows, max(done, self.first), state["best"] if done > self.first else None
+        if done == self.first:
+            return rows, done, None
+        restore_optimizer(cast(torch.optim.Optimizer, self.optimizer), tensors)
+        _restore(self.objectives, tensors)
+        return rows, done, state["best"]
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         key = draw_key_of(self.t.explain)
@@ -187,7 +208,7 @@ class _Stage:
             if self.t.tick:
                 speed = clips / (time.perf_counter() - began)
                 means = {name: value / clips for name, value in sums.items()}
-                self.t.tick(Tick(epoch + 1, self.first + self.stage.epochs, clips, len(loader.clips), speed, means))
+                self.t.tick(Tick(epoch + 1, self.t.n_epochs, clips, len(loader.clips), speed, means))
         return {name: value / clips for name, value in sums.items()}
 
     def _step(self, batch: Batch, epoch: int, step: int, draw_key: tuple[int, int]) -> dict[str, float]:
@@ -251,11 +272,16 @@ def _restore(objectives: Sequence[nn.Module], tensors: dict[str, Tensor]) -> Non
         objective.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
 
 
+def check_select(select: str, *, multi_label: bool) -> None:
+    """Refuse a ``select`` that names no measure, before any epoch runs."""
+    known = evaluate.CHOSEN_BY[multi_label]
+    if select != "last" and select.partition(":")[2] not in known:
+        raise HearlessError(f"select must be last, or max: or min: and one of {', '.join(known)}, got {select!r}.")
+
+
 def _score(select: str, scores: dict[str, float]) -> float:
     """Return the number to maximise."""
     if select == "last":
         return 0.0
     direction, _, name = select.partition(":")
-    if name not in scores:
-        raise HearlessError(f"select must name one of {', '.join(scores)}, got {select!r}.")
     return scores[name] if direction == "max" else -scores[name]

@@ -53,6 +53,13 @@ def test_the_observation_is_finite_and_keeps_the_batch(made):
     assert observation.isfinite().all()
 
 
+def test_the_observation_is_as_long_as_its_rate_says(made):
+    capture = made.build()
+    observation = capture(sound(), RATE_HZ, devices())
+    assert observation.ndim in (2, 3)  # samples [batch, time], or levels [batch, band, frame]
+    assert observation.shape[-1] == capture.rate_hz
+
+
 def test_a_batch_is_its_clips(made):
     capture = made.build()
     singly = [capture(sound()[i : i + 1], RATE_HZ, devices()[i : i + 1]) for i in range(3)]

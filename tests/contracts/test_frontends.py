@@ -22,9 +22,15 @@ def example(name: str) -> dict[str, object]:
     return importlib.import_module(f"hearless.frontends.{shelf_files('frontends')[name.lower()]}").EXAMPLE
 
 
+def observes(frontend) -> str:
+    """What it takes: ``"samples"`` ``[batch, time]``, or what its file's ``OBSERVES`` says."""
+    return vars(importlib.import_module(type(frontend).__module__)).get("OBSERVES", "samples")
+
+
 def sound(frontend, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     n_samples = SECONDS * frontend.input_rate_hz
-    return 0.1 * torch.randn(3, n_samples, dtype=dtype, generator=torch.manual_seed(8))
+    shape = {"samples": (3, n_samples), "levels": (3, frontend.n_bands, n_samples)}[observes(frontend)]
+    return 0.1 * torch.randn(*shape, dtype=dtype, generator=torch.manual_seed(8))
 
 
 def test_each_file_holds_one_class():

@@ -53,6 +53,25 @@ def test_ds_flexinet_and_cp_resnet_are_their_formula(hop_ms, hop, frames):
     np.testing.assert_allclose(ours, by_hand(sound[0].numpy(), 3072, 4096, hop, 256, 15500.0), atol=1e-5)
 
 
+@pytest.mark.parametrize(("input_rate_hz", "high_hz"), [(32000, 15000.0), (32000, 16000.0), (8000, 15000.0)])
+def test_another_upper_edge_for_one_call_is_the_front_end_made_with_it(input_rate_hz, high_hz):
+    sound = noise(2 * input_rate_hz)
+    made, other = (
+        PreEmphasisMel(**{**FLEXINET, "high_hz": edge}, input_rate_hz=input_rate_hz) for edge in (15500.0, high_hz)
+    )
+    plain = made(sound)
+    heard = min(made.mel_power.n_audible, other.mel_power.n_audible) - 1
+    torch.testing.assert_close(made(sound, high_hz)[:, :, :heard], other(sound)[:, :, :heard], rtol=0, atol=1e-9)
+    assert (made(sound, high_hz) - plain).abs().max() > 0.01
+    assert torch.equal(made(sound), plain)
+    assert torch.equal(made(sound, 15500.0), plain)
+
+
+def test_another_upper_edge_must_lie_below_half_the_rate():
+    with pytest.raises(HearlessError, match="high_hz must lie above 0 and not above 16000, got 16500"):
+        PreEmphasisMel(**FLEXINET)(noise(32000), 16500.0)
+
+
 def test_the_two_paths_agree_on_tones(sensor, tones, tone_error):
     rate_hz, hz = sensor
     native, upsampled = (PreEmphasisMel(input_rate_hz=rate_hz, path=path) for path in ("native", "upsample"))

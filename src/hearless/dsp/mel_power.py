@@ -27,6 +27,9 @@ ATOMS_UP_TO_HZ = 4000
 BANDS_PER_PRODUCT = 16
 CACHED_VALUES = 2**20
 
+Runs = list[tuple[int, int, int, int]]
+"""Runs of bands (from, to) and the bins (from, to) that they reach."""
+
 
 class MelPower(nn.Module):
     """Samples → power in the Mel bands that they can hear.
@@ -39,6 +42,7 @@ class MelPower(nn.Module):
 
     Attributes:
         n_audible: bands up to the last one that reaches below the samples' Nyquist frequency.
+        bin_hz: the bins that Mel weights lie on.
     """
 
     def __init__(
@@ -62,8 +66,8 @@ class MelPower(nn.Module):
         self.n_audible = _last(matrix.any(dim=0)) + 1
         if not self.by_fft:
             bin_hz = bin_hz[: _last(matrix.any(dim=1)) + 1]
-        mel = matrix[: len(bin_hz), : self.n_audible].T.repeat_interleave(2, dim=1)
-        self.products = _products(mel)
+        self.bin_hz = bin_hz
+        mel, self.products = _laid_out(matrix[: len(bin_hz), : self.n_audible])
         self._register("mel", mel)
         self._prepare(bin_hz)
 
@@ -94,10 +98,14 @@ class MelPower(nn.Module):
         """Return the number of frames of ``n_samples`` at the input rate."""
         return self.analysis.n_frames(n_samples, self.input_rate_hz)
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    def forward(self, waveform: Tensor, weights: Tensor | None = None) -> Tensor:
         """Turn samples ``[batch, time]`` into Mel power ``[batch, audible band, frame]``.
 
         On a CPU few clips at a time: their intermediate results then stay in the cache.
+
+        Args:
+            waveform: the samples.
+            weights: other Mel weights ``[bin, audible band]`` on ``bin_hz``, for this call alone.
 
         Raises:
             HearlessError: not floating-point samples ``[batch, time]``, or fewer than are reflected at the edges.
@@ -108,19 +116,20 @@ class MelPower(nn.Module):
                 f"{tuple(waveform.shape)}; add a batch axis or scale integers to -1…1."
             )
         n_frames = self.n_frames(waveform.shape[-1])
+        other = None if weights is None else _laid_out(weights.to(waveform))
         samples = waveform if self.plan is None else self._upsampled(waveform, self.plan)
         if samples.device.type != "cpu" or torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
-            return self._power(samples, n_frames)
+            return self._power(samples, n_frames, other)
         n_clips = max(1, CACHED_VALUES // (n_frames * self.frame_values))
-        return torch.cat([self._power(clips, n_frames) for clips in torch.split(samples, n_clips)])
+        return torch.cat([self._power(clips, n_frames, other) for clips in torch.split(samples, n_clips)])
 
     def _upsampled(self, waveform: Tensor, plan: ResamplingPlan) -> Tensor:
         return run_plan(waveform, plan, [self._table(f"plan_{i}", waveform) for i in range(len(plan.matrices))])
 
-    def _power(self, samples: Tensor, n_frames: int) -> Tensor:
+    def _power(self, samples: Tensor, n_frames: int, other: tuple[Tensor, Runs] | None) -> Tensor:
         power = self._parts(samples, n_frames).square()
-        mel = self._table("mel", samples)
-        products = [mel[low:high, first:last] @ power[..., first:last].mT for low, high, first, last in self.products]
+        mel, runs = other or (self._table("mel", samples), self.products)
+        products = [mel[low:high, first:last] @ power[..., first:last].mT for low, high, first, last in runs]
         return torch.cat(products, dim=-2)
 
     def _parts(self, samples: Tensor, n_frames: int) -> Tensor:
@@ -135,7 +144,13 @@ def _last(flags: Tensor) -> int:
     return int(flags.nonzero().max()) if flags.any() else 0
 
 
-def _products(mel: Tensor) -> list[tuple[int, int, int, int]]:
+def _laid_out(weights: Tensor) -> tuple[Tensor, Runs]:
+    """Turn Mel weights ``[bin, band]`` into a matrix ``[band, 2 * bin]`` for squared parts, and its runs."""
+    mel = weights.T.repeat_interleave(2, dim=1)
+    return mel, _products(mel)
+
+
+def _products(mel: Tensor) -> Runs:
     """Part the Mel matrix ``[band, 2 * bin]`` into runs of bands and the bins they reach."""
     products = []
     for low in range(0, mel.shape[0], BANDS_PER_PRODUCT):

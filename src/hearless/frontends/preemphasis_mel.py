@@ -6,8 +6,8 @@ frames with reflected edges, power, Kaldi Mel bands from 0 Hz, ``(ln(mel + 1e-5)
 * mn04, PaSST (the defaults): window 25 ms, hop 10 ms, bins 1 / 32 ms apart, 128 bands up to 15 kHz.
 * DS-FlexiNet: ``window_ms=96, hop_ms=15.625, fft_ms=128, mel_bands=256, high_hz=15500``; CP-ResNet: 23.4375 ms hop.
 
-What differs from the published code: no jitter of the upper edge, and an input of any rate; the pre-emphasis keeps
-its response in Hz.
+In training the published code draws another upper edge for each batch (DCASE23: 15,500 ± 500 Hz): ``forward`` takes it
+as ``high_hz``.  What differs from that code: an input of any rate; the pre-emphasis keeps its response in Hz.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class PreEmphasisMel(nn.Module):
         self.input_rate_hz = input_rate_hz
         self.n_bands = bands or mel_bands
         layout = (mel_bands, 0.0, high_hz)
+        self.mel_bands, self.highest_hz = mel_bands, reference_rate_hz / 2.0
         self.band_hz = kaldi_centres(*layout)[: self.n_bands]
         self.mel_power = MelPower(
             Analysis(reference_rate_hz, window_ms, hop_ms, fft_ms, PRE_EMPHASIS),
@@ -79,15 +80,30 @@ class PreEmphasisMel(nn.Module):
             path=path,
         )
 
-    def forward(self, observation: Tensor) -> Tensor:
+    def forward(self, observation: Tensor, high_hz: float | None = None) -> Tensor:
         """Return features ``[batch, 1, band, frame]``; bands above the input's Nyquist lie at the floor, -1.4026.
 
+        Args:
+            observation: samples ``[batch, time]``.
+            high_hz: another upper edge of the Mel axis, for this call alone (jitter in training); ``axes`` keep theirs.
+
         Raises:
-            HearlessError: fewer samples than half an FFT.
+            HearlessError: fewer samples than half an FFT, or an edge that is not above 0 or above half the reference
+                rate.
         """
-        level = (torch.log(self.mel_power(observation) + 1e-5) + 4.5) / 5.0
+        weights = None if high_hz is None else self._weights(high_hz)
+        level = (torch.log(self.mel_power(observation, weights) + 1e-5) + 4.5) / 5.0
         missing = self.n_bands - level.shape[-2]
         return torch.nn.functional.pad(level, (0, 0, 0, missing), value=FLOOR).unsqueeze(1)
+
+    def _weights(self, high_hz: float) -> Tensor:
+        """Return Mel weights up to another edge; they are not kept, for every step draws its own."""
+        if not 0.0 < high_hz <= self.highest_hz:
+            raise HearlessError(
+                f"PreEmphasisMel: high_hz must lie above 0 and not above {self.highest_hz:g}, got {high_hz:g}."
+            )
+        every: Tensor = kaldi_weights.__wrapped__(self.mel_power.bin_hz, self.mel_bands, 0.0, high_hz)
+        return every[:, : self.mel_power.n_audible]
 
     def axes(self, n_samples: int) -> Axes:
         """Say where the features of ``n_samples`` lie."""

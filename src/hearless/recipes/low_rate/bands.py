@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hearless.interfaces import HearlessError
 from hearless.recipes.low_rate import cssd, fine_tuned
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
@@ -20,7 +21,9 @@ def study(
     each: Sequence[Settings], *, rates: Sequence[int] = (1000, 2000), folds: tuple[str, ...] = (),
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
-    """Return the table for the first backbone."""
+    """Return the table of one backbone."""
+    if len(each) != 1:
+        raise HearlessError(f"low_rate/bands compares one backbone at a time, got {len(each)}; name one --backbone.")
     settings = each[0]
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []

@@ -17,8 +17,8 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return 16 kHz, raw, fine-tuned, BASD and CSSD with fixed α and T, without the paper's numbers (another task)."""
-    settings = replace(each[0], epochs=20, learning_rate=3e-3)
-    made: list[Row] = [replace(row, published={}) for row in table1.rows(settings, rates, grid=((0.1, 2),))]
+    settings = replace(each[0], epochs=30, batch_size=16, learning_rate=3e-3, stored_draws=10)
+    made: list[Row] = [replace(row, published={}) for row in table1.rows(settings, rates, grid=((0.5, 2),))]
     return Study(
         name="low_rate/demo", title="What 1 kHz hears of ten made-up sounds", rows=tuple(made), seeds=seeds,
         folds=folds or ("1",), compare=tuple(pair for rate in rates for pair in table1.pairs_at(rate)),

@@ -6,7 +6,10 @@ to what the sensor hears.  `Settings.paper()` is the paper's own reading.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage
-from hearless.spec import Spec, checked, spec
+from hearless.spec import Spec, checked, fit_type, spec
 from hearless.teachers import Pretrained, Teacher, Trained
 
 TEACHER_RATE_HZ = 16000
@@ -113,6 +116,8 @@ class Settings:
 
     def view(self, rate_hz: int, bands: int | None = None) -> PipelineSpec:
         """Return the backbone hearing at this rate; ``bands`` as in the attribute (default: the attribute's)."""
+        if rate_hz > TEACHER_RATE_HZ:
+            raise HearlessError(f"rate must be at most {TEACHER_RATE_HZ} Hz, which the networks hear, got {rate_hz}.")
         low = rate_hz < TEACHER_RATE_HZ
         capture = spec(LowRate, rate_hz=rate_hz) if low else spec(FullBand, rate_hz=TEACHER_RATE_HZ)
         frontend = self.backbone.frontend.replace(input_rate_hz=min(rate_hz, TEACHER_RATE_HZ), path=self.path)
@@ -150,6 +155,7 @@ class Settings:
         return tuple(made for on, made in wanted if on)
 
 
+@cache
 def audible_bands(frontend: Spec, rate_hz: int, classifier: Spec, margin: int = 2) -> int | None:
     """Return how many Mel bands a sensor at ``rate_hz`` fills, plus a margin, as a multiple of 8; None: all of them.
 
@@ -164,8 +170,9 @@ def audible_bands(frontend: Spec, rate_hz: int, classifier: Spec, margin: int = 
 
 
 def from_words(
-    dataset: Spec, *, backbone: str = "mn04", weights: str | None = None, paper: bool = False, **words: Any
-) -> Settings:
+    dataset: Spec, *, backbone: str = "mn04", weights: str | Path | None = None, paper: bool | str = False,
+    **words: Any,
+) -> Settings:  # fmt: skip
     """Return settings from plain words, as the command line has them.
 
     Args:
@@ -179,27 +186,36 @@ def from_words(
         HearlessError: an unknown field, a value that does not fit it, or a weights file that is not there.
     """
     made = Settings(dataset, _from_file(backbone, weights))
-    made = made.paper() if paper else made
-    kinds = {f.name: type(getattr(made, f.name)) for f in fields(made)} | {"bands": int, "clip_s": float}
+    made = made.paper() if _value("paper", paper, "bool") else made
+    kinds = {f.name: str(f.type) for f in fields(made) if f.name not in ("dataset", "backbone")}
     if unknown := set(words) - set(kinds):
         raise HearlessError(f"settings are {', '.join(kinds)}; got {', '.join(sorted(unknown))}.")
     return replace(made, **{name: _value(name, value, kinds[name]) for name, value in words.items()})
 
 
-def _from_file(name: str, weights: str | None) -> Backbone:
+def _from_file(name: str, weights: str | Path | None) -> Backbone:
     if weights is None:
         return backbone(name)
-    if weights == "none":
+    if str(weights) == "none":
         return replace(backbone(name), initial=None)
     if not Path(weights).is_file():
-        raise HearlessError(f"weights must be a file, 'none', or left out (the published ones), got {weights!r}.")
-    return backbone(name, weights, sha256(Path(weights)))
+        raise HearlessError(f"weights must be a file, 'none', or left out (the published ones), got '{weights}'.")
+    return backbone(name, str(weights), sha256(Path(weights)))
 
 
-def _value(name: str, value: Any, kind: type) -> Any:
-    if not isinstance(value, str) or kind is str:
-        return value
-    try:
-        return value.lower() in ("1", "true", "yes") if kind is bool else kind(value)
-    except ValueError as error:
-        raise HearlessError(f"{name} must be {kind.__name__}, got {value!r}.") from error
+TEXTS: dict[str, Callable[[str], Any]] = {
+    "bool": {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.__getitem__,
+    "int": int,
+    "float": float,
+    "None": {"none": None}.__getitem__,
+}
+
+
+def _value(name: str, value: Any, hint: str) -> Any:
+    """Return a setting of this annotation (``int | None``) from a value or from its text."""
+    if not isinstance(value, str) or hint == "str":
+        return fit_type(name, value, hint)
+    for kind in hint.split(" | "):
+        with suppress(ValueError, KeyError):
+            return TEXTS[kind](value.lower())
+    raise HearlessError(f"{name} must be {hint.replace('bool', 'yes or no').replace(' | ', ' or ')}, got {value!r}.")

@@ -1,0 +1,87 @@
+"""Light transcoder: our own, for boards that cannot afford the CNN transcoder's 1.2 billion multiply-adds a second.
+
+The place of `CNNTranscoder` (``PINV - network(PINV)``, kernels of 3 frames by 5 Mel bands, edges replicated) with
+depthwise-separable convolutions (Howard et al. 2017) in residual blocks.  The last layer starts near zero: an
+untrained one is nearly the PINV transcoder.  At its defaults 1/18 of the multiply-adds and of the parameters, and
+about four times as fast on a CPU; with 64 channels 1/5.8 of the multiply-adds, but no faster: it is bound by memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from hearless.enhancers.pinv_transcoder import PINVTranscoder
+from hearless.interfaces import HearlessError
+
+EXAMPLE: dict[str, Any] = {"target": "pann", "channels": 4, "blocks": 2}
+
+EXAMPLE_SHAPE: tuple[int, int] = (29, 8)
+"""Bands and frames that the example takes, for the contract tests."""
+
+START = 1e-3
+"""What the last layer's first weights are multiplied with."""
+
+KERNEL = (3, 5)
+PAD = (2, 2, 1, 1)
+
+
+class LightTranscoder(nn.Module):
+    """Levels ``[batch, 1, 29, frame]`` in dB → Mel features ``[batch, 1, band, frame]``, learned.
+
+    Args:
+        target: whose features: ``"pann"``, ``"yamnet"`` or ``"mn04"``.
+        interval: of the levels, ``"fast"`` or ``"slow"``.
+        bands: how the levels shared out the bins, ``"published"`` or ``"iec61260"``.
+        channels: of the inner layers.
+        blocks: depthwise-separable blocks between the first and the last convolution.
+
+    Raises:
+        HearlessError: an unknown target, interval or kind of bands, or a size below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str = "pann",
+        interval: str = "fast",
+        bands: str = "published",
+        channels: int = 32,
+        blocks: int = 6,
+    ) -> None:
+        super().__init__()
+        if channels < 1 or blocks < 1:
+            raise HearlessError(
+                f"LightTranscoder: channels and blocks must be at least 1, got {channels} and {blocks}; try 32 and 6."
+            )
+        self.pinv = PINVTranscoder(target=target, interval=interval, bands=bands)
+        self.n_bands = self.pinv.n_bands
+        self.first = nn.Sequential(nn.ReplicationPad2d(PAD), nn.Conv2d(1, channels, KERNEL), nn.ReLU())
+        self.blocks = nn.ModuleList(_block(channels) for _ in range(blocks))
+        self.last = nn.Sequential(nn.ReplicationPad2d(PAD), nn.Conv2d(channels, 1, KERNEL))
+        for parameter in self.last.parameters():
+            parameter.data.mul_(START)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Transcode levels ``[batch, 1, 29, frame]``.
+
+        Raises:
+            HearlessError: another number of bands, or no frames.
+        """
+        rough: Tensor = self.pinv(features)
+        x = self.first(rough.mT)
+        for block in self.blocks:
+            x = x + block(x)
+        residual: Tensor = self.last(x).mT
+        return rough - residual
+
+
+def _block(channels: int) -> nn.Sequential:
+    """Return a convolution of each channel by itself, then one across channels."""
+    return nn.Sequential(
+        nn.ReplicationPad2d(PAD),
+        nn.Conv2d(channels, channels, KERNEL, groups=channels),
+        nn.Conv2d(channels, channels, 1),
+        nn.ReLU(),
+    )

@@ -1,0 +1,104 @@
+"""The bench's plain reference computes what hearless computes, and its measuring adds up."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hearless.frontends.log_mel import LogMel
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.objectives.self_distillation import self_distillation_loss
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import hearing
+import measure
+import plain
+import training
+
+DB_PER_UNIT = 50.0 / math.log(10.0)
+"""mn04's features are ``(ln power + 4.5) / 5``."""
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return hearing.noise(3, 1.0)
+
+
+def each(function, clips):
+    return torch.from_numpy(np.stack([function(clip.numpy()) for clip in clips])[:, None])
+
+
+def test_plain_log_mel_is_ours(clips):
+    ours = LogMel(input_rate_hz=16000)(clips)
+    torch.testing.assert_close(each(plain.log_mel, clips), ours, atol=1e-3, rtol=0)
+    torch.testing.assert_close(plain.log_mel_batched(clips), ours, atol=1e-3, rtol=0)
+
+
+def test_plain_preemphasis_mel_is_ours_inside_the_clip(clips):
+    ours = PreEmphasisMel(input_rate_hz=16000)(clips)
+    theirs = each(plain.preemphasis_mel, clips)
+    assert theirs.shape == ours.shape
+    apart_db = ((ours - theirs).abs() * DB_PER_UNIT)[..., :100, 3:-3]  # above lies the edge of what 16 kHz can tell
+    assert apart_db.max() < 0.02
+    assert apart_db.mean() < 2e-3
+    torch.testing.assert_close(plain.preemphasis_mel_batched(clips), theirs, atol=1e-3, rtol=0)
+
+
+def test_plain_student_hears_what_ours_hears(clips):
+    student = training.student()
+    ours = student.features(student.observe(clips, plain.RATE_HZ))
+    theirs = each(lambda clip: plain.preemphasis_mel(plain.upsampled(clip), ours.shape[2]), clips)
+    assert theirs.shape == ours.shape == (3, 1, 24, 100)
+    passed = sum(hz < 400 for hz in student.axes(1000).band_hz)  # above, the two resamplers roll off differently
+    apart_db = ((ours - theirs).abs() * DB_PER_UNIT)[:, :, :passed, 5:-5]
+    assert apart_db.mean() < 0.02
+    assert apart_db.max() < 1.0
+
+
+def test_plain_loss_is_ours():
+    student, teacher = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    target = torch.eye(4)[[0, 3, 1, 1, 2]]
+    ours = torch.stack(list(self_distillation_loss(student, teacher, target, 0.5, 4.0).values())).sum()
+    assert float(plain.cssd_loss(student, teacher, target)) == pytest.approx(float(ours), rel=1e-5)
+
+
+def test_rows_say_whether_an_aim_is_met():
+    assert measure.faster("speed", [1.0, 1.0, 2.0], [4.0, 5.0, 12.0], 1000.0, "≥ 5").cells()[1:5] == [
+        "1000", "5000", "5.00", "≥ 5: met"
+    ]  # fmt: skip
+    assert measure.cost("memory", [1.3], [1.0], aim="≤ 1.2").met is False
+    assert measure.cost("memory", [1.3], [1.0]).cells()[4] == "–"
+
+
+def test_in_turn_alternates_and_repeats_what_is_short(monkeypatch):
+    timed = []
+
+    def seconds(way, calls):
+        timed.append((way(), calls))
+        return {"ours": 0.01, "plain": 0.2}[way()]
+
+    monkeypatch.setattr(measure, "seconds", seconds)
+    times = measure.in_turn(lambda: "ours", lambda: "plain", 2)
+    assert times == ([0.01, 0.01], [0.2, 0.2])
+    assert timed[2:] == [("plain", 1), ("ours", 5), ("ours", 5), ("plain", 1)]
+
+
+def test_front_ends_are_measured(monkeypatch):
+    monkeypatch.setattr(measure, "LEAST_S", 1e-4)
+    rows = list(hearing.rows(1, n_clips=1, clip_s=0.5))
+    assert [row.aim for row in rows[:3]] == ["≥ 3", "≥ 25", ""]
+    assert all(row.ratio > 0 for row in rows)
+
+
+def test_training_is_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(measure, "LEAST_S", 1e-4)
+    stored, listens, layouts = training.rows(tmp_path, steps=1, batch_size=5, clip_s=0.5)
+    assert stored.aim == "≥ 5"
+    assert stored.plain > 0 < listens.plain
+    assert layouts.ours > 0

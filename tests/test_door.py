@@ -1,0 +1,350 @@
+"""The Python door: train, load, predict, compare and list in a few lines, and what they say of bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import hearless
+from hearless import door, evaluate
+from hearless.datasets.synthetic import Synthetic
+from hearless.interfaces import HearlessError
+from hearless.lab import Lab
+from hearless.run import Predictions, Run
+from hearless.spec import spec
+
+pytestmark = pytest.mark.usefixtures("cached")
+
+SMALL = {"backbone": "mn02", "epochs": 1, "batch_size": 8, "validation": 0.3}
+
+
+@pytest.fixture
+def trained(tiny: Path, tiny_runs: Path) -> Callable[..., Run]:
+    """Return a maker of runs on the tiny table; each is trained once a session."""
+
+    def make(**words: object) -> Run:
+        return hearless.train(**{"labels": tiny / "meta.csv", "runs": tiny_runs, **SMALL, **words})
+
+    return make
+
+
+# --- the door itself ------------------------------------------------------------------------------------------------
+
+
+def test_importing_hearless_loads_nothing_heavy() -> None:
+    heavy = "{'torch', 'numpy', 'scipy', 'soundfile', 'matplotlib'}"
+    code = f"import sys, hearless; print(sorted({heavy} & set(sys.modules)), hearless.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", hearless.__version__]
+
+
+def test_the_doors_names_stay_the_doors_whatever_modules_are_imported() -> None:
+    code = (
+        "import hearless.train, hearless.study; from hearless.train import Tick; import hearless;"
+        "print(hearless.train.__module__, hearless.study.__module__, hearless.results.__module__, Tick.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["hearless.door"] * 3 + ["hearless.train"]
+    assert set(hearless.__all__) <= set(dir(hearless))
+    assert all(getattr(hearless, name) is getattr(door, name) for name in hearless.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'trian'; it offers Model"):
+        _ = hearless.trian
+
+
+def test_contents_are_plain_and_complete() -> None:
+    found = hearless.contents()
+    assert {"CsvLabels", "ESC50", "FolderLabels", "Synthetic"} <= set(json.loads(json.dumps(found))["datasets"])
+    assert {"low_rate/cssd", "low_rate/table1", "low_rate/demo"} <= set(found["recipes and studies"])
+    assert {"mn04", "cnn14_16k", "resnet38", "mobilenetv2"} <= set(found["weights"])
+
+
+# --- train, load, predict -------------------------------------------------------------------------------------------
+
+
+def test_train_load_predict_in_three_lines(trained: Callable[..., Run], tiny: Path) -> None:
+    run = trained()
+    assert run.recipe.name == "low_rate/cssd-1000Hz-alpha0.5-T4"
+    scores = hearless.load(run.path).predict(tiny / "audio" / "hum3.wav")
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert sum(scores.values()) == pytest.approx(1)
+    assert set(scores) == {"hiss", "hum", "tick"}
+
+
+def test_asking_twice_trains_nothing(trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trained()
+    monkeypatch.setattr(Lab, "_make", None)
+    assert trained().path == first.path
+
+
+def test_files_and_samples_score_alike(trained: Callable[..., Run], tiny: Path) -> None:
+    model = hearless.load(trained())
+    for name in ("hum3", "tick5"):
+        path = tiny / "audio" / f"{name}.wav"
+        samples, rate = soundfile.read(path)
+        by_path, by_samples = model.predict(path), model.predict(samples, rate)
+        assert by_samples == pytest.approx(by_path, abs=2e-3)
+        assert model.predict(str(path)) == by_path
+
+
+def test_a_model_says_what_its_run_stored(trained: Callable[..., Run], tiny: Path) -> None:
+    run = trained()
+    model, stored = hearless.load(run), Predictions.load(run.predictions("test"))
+    shares = torch.softmax(torch.from_numpy(stored.logits).double(), -1).numpy()
+    for clip_id, share in list(zip(stored.ids, shares, strict=True))[::5]:
+        samples, rate = soundfile.read(tiny / "audio" / clip_id, dtype="float32")
+        said = model.predict(samples, rate)
+        assert [said[label] for label in model.labels] == pytest.approx(share.tolist(), abs=1e-5)
+
+
+def test_long_sounds_are_heard_in_windows(trained: Callable[..., Run], tmp_path: Path) -> None:
+    model = hearless.load(trained())
+    samples = 0.1 * np.random.default_rng(0).standard_normal(int(1.3 * 8000))
+    soundfile.write(tmp_path / "long.wav", samples, 8000, subtype="FLOAT")
+    parts = [model.predict(samples[start : start + 4000], 8000) for start in (0, 4000, 8000)]
+    expected = {label: np.average([p[label] for p in parts], weights=[4000, 4000, 2400]) for label in model.labels}
+    assert model.predict(samples, 8000) == pytest.approx(expected, abs=1e-6)
+    assert model.predict(tmp_path / "long.wav") == pytest.approx(expected, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [(np.zeros(800), None), (np.zeros(800), 500), (np.zeros((2, 800)), 8000), (np.zeros(0), 8000)],
+)
+def test_samples_without_a_fitting_rate_are_refused(
+    trained: Callable[..., Run], samples: np.ndarray, rate: int | None
+) -> None:
+    with pytest.raises(HearlessError, match=r"samples must be \[time\] with their rate of at least 1000 Hz"):
+        hearless.load(trained()).predict(samples, rate)
+
+
+def test_what_cannot_be_heard_is_refused(trained: Callable[..., Run], tmp_path: Path) -> None:
+    model = hearless.load(trained())
+    with pytest.raises(HearlessError, match="samples must be finite"):
+        model.predict(np.array([0.0, np.nan]), 8000)
+    with pytest.raises(HearlessError, match=r"nowhere\.wav"):
+        model.predict(tmp_path / "nowhere.wav")
+    soundfile.write(tmp_path / "slow.wav", np.zeros(500), 500)
+    with pytest.raises(HearlessError, match="1000 Hz or more, got 500"):
+        model.predict(tmp_path / "slow.wav")
+
+
+def test_folders_are_predicted_with_a_run_or_a_model(trained: Callable[..., Run], tiny: Path) -> None:
+    run = trained()
+    said = list(door.predict(run, tiny / "folders" / "hum", top=1))
+    assert [len(one.ranked()) for one in said] == [1] * 8
+    again = door.predict(hearless.load(run), [tiny / "folders" / "hum"])
+    assert [one.scores.tolist() for one in again] == [one.scores.tolist() for one in said]
+
+
+def test_loading_takes_a_run_its_folder_or_its_recipes_folder(trained: Callable[..., Run], tmp_path: Path) -> None:
+    run = trained()
+    names = {hearless.load(place).name for place in (run, run.path, str(run.path), run.path.parent)}
+    assert names == {f"{run.path.parent.name}/fold1-seed0"}
+    for empty in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(HearlessError, match="holds no finished run; name a folder such as"):
+            hearless.load(empty)
+
+
+def test_an_unfinished_run_is_not_loaded(trained: Callable[..., Run], tmp_path: Path) -> None:
+    half = shutil.copytree(trained().path, tmp_path / "recipe" / "fold1-seed0")
+    (half / "done.json").unlink()
+    for place in (half, half.parent):
+        with pytest.raises(HearlessError, match="holds no finished run"):
+            hearless.load(place)
+
+
+def test_a_run_whose_recipe_names_a_foreign_class_is_refused(trained: Callable[..., Run], tmp_path: Path) -> None:
+    run = Run(shutil.copytree(trained().path, tmp_path / "recipe" / "fold1-seed0"))
+    data = run.read("recipe.json")
+    data["student"]["classifier"]["class"] = "os.system/Popen"
+    run.write("recipe.json", data)
+    with pytest.raises(HearlessError, match="never an import path"):
+        hearless.load(run)
+
+
+def test_several_labels_a_clip_are_scored_apart(tiny: Path, tiny_runs: Path) -> None:
+    run = hearless.train(labels=tiny / "multi.csv", runs=tiny_runs, rate=2000, **SMALL)
+    assert run.recipe.select == "max:mAP"
+    assert run.recipe.stages[0].objectives[0].name == "BinaryDistillation"
+    model = hearless.load(run)
+    path = tiny / "audio" / "tick1.wav"
+    samples, rate = soundfile.read(path)
+    stored = Predictions.load(run.predictions("test"))
+    logits = stored.logits[stored.ids.tolist().index("tick1.wav")]
+    expected = dict(zip(model.labels, (1 / (1 + np.exp(-logits.astype(float)))).tolist(), strict=True))
+    assert model.predict(samples, rate) == pytest.approx(expected, abs=1e-5)
+    report = hearless.results([run.path])
+    assert report.columns == ("mAP",)
+    assert report.rows[0].metrics["mAP"].value == pytest.approx(
+        evaluate.measures(stored, multi_label=True)["mAP"]
+    )  # fmt: skip
+
+
+# --- data sets, recipes, settings -----------------------------------------------------------------------------------
+
+
+def test_data_sets_are_named_by_table_folder_or_name(tiny: Path, tmp_path: Path) -> None:
+    data, folder = door.dataset(labels=tiny / "meta.csv", root=tiny / "audio", mapping={"label": "kind"})
+    assert (data.arguments["table"], data.arguments["label"], folder) == ("../meta.csv", "kind", tiny / "audio")
+    assert len(data.build().clips(folder)) == 24
+    data, folder = door.dataset(root=tiny / "folders", mapping={"group_pattern": "^(.)", "n_folds": "3"})
+    assert {clip.fold for clip in data.build().clips(folder)} == {"1", "2", "3"}
+    assert door.dataset("esc50") == (door.dataset("ESC50")[0], Path("data/esc50"))
+    assert door.dataset("csv_labels", root=tiny)[0].name == "CsvLabels"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({}, "name your sounds: --labels"),
+        ({"name": "esc49"}, "dataset must be one of .*esc50.*, got 'esc49'"),
+        ({"labels": "nowhere.csv"}, r"labels must be a CSV file, got nowhere\.csv"),
+        ({"root": ".", "mapping": {"colour": "red"}}, "datasets/FolderLabels: .*colour"),
+        ({"root": ".", "mapping": {"n_folds": "many"}}, "n_folds must be int, got 'many'"),
+    ],
+)
+def test_unknown_data_are_refused(words: dict[str, str], said: str) -> None:
+    with pytest.raises(HearlessError, match=said):
+        door.dataset(**words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"method": "magic"}, r"'low_rate/magic' is no recipe; known are low_rate/basd, .*full_band\.$"),
+        ({"method": "table1"}, "'low_rate/table1' is no recipe"),
+        ({"backbone": "mn99"}, "backbone must be one of .*mn04.*, got 'mn99'"),
+        ({"rate": 100}, "rate_hz must be at least 250, got 100"),
+        ({"rate": 44100}, "rate must be at most 16000 Hz"),
+        ({"rate": 9000}, "24 of 24 files were recorded below it"),
+        ({"epoch": 3}, r"settings are multi_label, epochs, .*; got epoch\."),
+        ({"epochs": "many"}, "epochs must be int, got 'many'"),
+        ({"epochs": 1.5}, "epochs must be int, got 1.5"),
+        ({"roll": "perhaps"}, "roll must be yes or no, got 'perhaps'"),
+        ({"alpha": 7.0}, r"alpha must lie in 0\.\.1, got 7"),
+        ({"fold": "9"}, "fold must be one of 1, 2, got '9'"),
+        ({"weights": "nowhere.pt"}, "weights must be a file, 'none', or left out"),
+        ({"backbone": "mn04"}, "hearless fetch mn04"),
+    ],
+)
+def test_bad_words_are_refused_before_any_epoch(
+    tiny: Path, tmp_path: Path, words: dict[str, object], said: str
+) -> None:
+    with pytest.raises(HearlessError, match=said):
+        hearless.train(**{"labels": tiny / "meta.csv", "runs": tmp_path, **SMALL, **words})
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_a_study_of_one_recipe_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(HearlessError, match=r"'low_rate/cssd' is no study; known are .*low_rate/table1"):
+        hearless.study("low_rate/cssd", labels=tiny / "meta.csv", runs=tmp_path)
+    with pytest.raises(HearlessError, match="'table9' is no study"):
+        hearless.study("table9", labels=tiny / "meta.csv", runs=tmp_path)
+
+
+def test_a_tampered_weights_file_is_refused(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEARLESS_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "cache" / "weights" / door.weights_table()["mn04"][1].remote.filename
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"tampered")
+    with pytest.raises(HearlessError, match=f"{file.name}.*[Ss][Hh][Aa]"):
+        hearless.train(labels=tiny / "meta.csv", runs=tmp_path, **{**SMALL, "backbone": "mn04"})
+    with pytest.raises(HearlessError, match=r"must be a whole .* weights file"):
+        hearless.load_weights(file)
+
+
+def test_fetching_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(HearlessError, match=r"is called 'mn03'; weights: .*mn04.*; data sets: .*esc50"):
+        door.fetch("mn03", tmp_path)
+    said: list[str] = []
+    assert door.fetch("synthetic", tmp_path, say=said.append) == []
+    assert "nothing to download" in said[0]
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_names_runs_as_short_as_tells_them_apart(trained: Callable[..., Run]) -> None:
+    one, two, other = trained(), trained(fold="2"), trained(method="fine_tuned")
+    longer = trained(epochs=2, method="fine_tuned")
+    short = "cssd-1000Hz-alpha0.5-T4"
+    assert names(one.path) == [short]
+    assert names(one, other) == [short, "fine_tuned-1000Hz"]
+    assert names(one, two) == [f"{short}, fold 1, seed 0", f"{short}, fold 2, seed 0"]
+    assert names(other, longer) == [f"{run.path.parent.name}, fold 1, seed 0" for run in (other, longer)]
+    assert names(one.path.parent, other) == [short, "fine_tuned-1000Hz"]
+    both = hearless.results([one.path.parent])
+    assert both.rows[0].condition == {"tested on": "folds 1, 2, seed 0"}
+    assert both.rows[0].metrics["accuracy"].n == 24
+
+
+def names(*runs: Run | Path) -> list[str]:
+    return [row.label for row in hearless.results(list(runs)).rows]
+
+
+def test_two_runs_are_compared_on_the_same_clips(trained: Callable[..., Run]) -> None:
+    report = hearless.results([trained(), trained(method="fine_tuned")], compare=True)
+    (test,) = report.tests
+    assert (test.paired.n, test.paired.n_recordings) == (12, 6)
+    values = [row.metrics["accuracy"].value for row in report.rows]
+    assert (test.paired.value_a, test.paired.value_b) == pytest.approx(values)
+
+
+def test_runs_that_cannot_stand_in_one_table_are_refused(trained: Callable[..., Run]) -> None:
+    run = trained(method="fine_tuned")
+    other = trained(method="fine_tuned", mapping={"label": "kind"})
+    with pytest.raises(HearlessError, match="must share their classes"):
+        hearless.results([run, other])
+    with pytest.raises(HearlessError, match="each run must be named once"):
+        hearless.results([run, run.path])
+    with pytest.raises(HearlessError, match="each run must be named once, got none"):
+        hearless.results([])
+
+
+def test_a_picture_shows_each_rate(tmp_path: Path) -> None:
+    data = spec(Synthetic, n_per_class=4, n_folds=2, duration_s=0.5)
+    path = door.picture(Lab(tmp_path / "runs", tmp_path), tmp_path / "hearing.png", data, (16000, 1000))
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# --- real weights and recordings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("backbone", [None, "mn04"])
+def test_published_weights_alone_name_a_dog(shared: Path, backbone: str | None) -> None:
+    model = hearless.load_weights(shared / "weights" / "mn04_audioset" / "mn04_as_mAP_432.safetensors", backbone)
+    assert len(model.labels) == 527
+    scores = model.predict(shared / "data" / "esc50_subset_16k" / "audio" / "1-100032-A-0.flac")
+    assert {"Dog", "Animal"} & set(list(scores)[:3])
+
+
+@pytest.mark.data
+def test_published_weights_start_a_training(shared: Path, tiny: Path, tmp_path: Path) -> None:
+    file = shared / "weights" / "mn04_audioset" / "mn04_as_mAP_432.safetensors"
+    words = {**SMALL, "backbone": "mn04", "weights": file, "learning_rate": 1e-12, "method": "fine_tuned"}
+    run = hearless.train(labels=tiny / "meta.csv", runs=tmp_path, **words)
+    published = door.load_weights(file).pipeline.classifier.state_dict()
+    own = hearless.load(run).pipeline.classifier.state_dict()
+    learned = [key for key in own if own[key].shape == published[key].shape and "running" not in key]
+    close = [key for key in learned if torch.allclose(own[key].float(), published[key].float(), atol=1e-5)]
+    assert len(close) >= len(learned) - 60  # the counts of batches differ
+    assert {key for key in own if own[key].shape != published[key].shape} == {
+        "classifier.5.weight", "classifier.5.bias",
+    }  # fmt: skip
+    moved = tmp_path / "elsewhere.safetensors"
+    shutil.copyfile(file, moved)
+    again = hearless.train(labels=tiny / "meta.csv", runs=tmp_path, **{**words, "weights": moved})
+    assert again.path == run.path

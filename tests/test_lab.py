@@ -1,0 +1,478 @@
+"""The lab: what it trains, what it finds again, which teachers it refuses, and how a study goes on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from hearless import evaluate, lab, splits
+from hearless.captures.full_band import FullBand
+from hearless.captures.low_rate import LowRate
+from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.datasets.csv_labels import CsvLabels
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.interfaces import HearlessError
+from hearless.lab import Lab, Part, captures, check_rates, check_teacher_leak
+from hearless.objectives.cross_entropy import CrossEntropy
+from hearless.objectives.self_distillation import SelfDistillation
+from hearless.pipeline import PipelineSpec
+from hearless.recipe import Recipe, Stage
+from hearless.run import Run, load_tensors
+from hearless.spec import Spec, spec
+from hearless.study import Row, Study
+from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
+
+pytestmark = pytest.mark.usefixtures("cached")
+
+NETWORK = spec(MobileNetV3, width=0.2)
+TABLE = spec(CsvLabels, table="meta.csv")
+UPPER_VIEW = PipelineSpec(spec(FullBand, rate_hz=8000), spec(PreEmphasisMel, input_rate_hz=8000), NETWORK)
+LOW_VIEW = PipelineSpec(
+    spec(LowRate, rate_hz=1000), spec(PreEmphasisMel, input_rate_hz=1000, path="native", bands=24), NETWORK
+)
+RAW_VIEW = PipelineSpec(spec(LowRate, rate_hz=1000), spec(PreEmphasisMel, input_rate_hz=1000), NETWORK)
+HARD = Stage((spec(CrossEntropy),), 1)
+SOFT = Stage((spec(SelfDistillation, alpha=0.5, temperature=2.0),), 1)
+
+UPPER = Recipe(TABLE, UPPER_VIEW, (HARD,), batch_size=8, validation=0.3, name="x/upper")
+LOW = Recipe(TABLE, LOW_VIEW, (HARD,), batch_size=8, validation=0.3, name="x/low")
+
+
+def taught(teacher: Teacher = Trained(UPPER), name: str = "x/student", **more: Any) -> Recipe:  # noqa: B008 (frozen)
+    return replace(LOW, **{"stages": (SOFT,), "teacher": teacher, "name": name, **more})
+
+
+class Watched(Lab):
+    """A lab that remembers what it trained."""
+
+    made: list[str]
+
+    def _make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
+        super()._make(run, recipe, fold, seed, part)
+        self.made.append(f"{recipe.name} {run.path.name}")
+
+
+@pytest.fixture
+def make(tiny: Path, tmp_path: Path) -> Callable[..., Watched]:
+    def made(root: Path = tiny, runs: Path = tmp_path / "runs") -> Watched:
+        one = Watched(runs, root)
+        one.made = []
+        return one
+
+    return made
+
+
+@pytest.fixture
+def watched(make: Callable[..., Watched]) -> Watched:
+    return make()
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return load_tensors(run.checkpoint("best"))[0]
+
+
+# --- found, resumed or made -----------------------------------------------------------------------------------------
+
+
+def test_a_teacher_is_trained_once_for_all_students(watched: Watched, make: Callable[..., Watched]) -> None:
+    run = watched.run(taught(), "1", 0)
+    assert watched.made == ["x/upper fold1-seed0", "x/student fold1-seed0"]
+    assert run.done
+    watched.run(taught(stages=(replace(SOFT, epochs=2),)), "1", 0)
+    assert watched.made[2:] == ["x/student fold1-seed0"]
+    again = make()
+    assert again.run(taught(), "1", 0).path == run.path
+    assert again.run(taught().named("y/called otherwise"), "1", 0).path == run.path
+    assert again.made == []
+
+
+def test_each_fold_and_seed_has_a_teacher_of_its_own(watched: Watched) -> None:
+    watched.run(taught(), "2", 3)
+    watched.run(taught(Trained(UPPER, seed=0)), "2", 3)
+    assert watched.made[::2] == ["x/upper fold2-seed3", "x/upper fold2-seed0"]
+
+
+def test_a_run_tells_what_it_was_made_of(watched: Watched, tiny: Path) -> None:
+    run = watched.run(taught(), "1", 0)
+    assert run.recipe == taught()
+    clips = run.read("clips.json")
+    table = watched.table(TABLE)
+    training, validation = splits.hold_out(splits.parts(table.clips, "1").train, 0.3, 0)
+    assert clips["test"] == sorted({c.group for c in table.clips if c.fold == "1"})
+    assert clips["training"] == sorted({c.group for c in training})
+    assert clips["validation"] == sorted({c.group for c in validation})
+    measured = run.measured
+    assert (measured["labels"], measured["clip_s"], measured["source_rate_hz"]) == (["hiss", "hum", "tick"], 0.5, 8000)
+    assert measured["n_clips"] == {"training": len(training), "validation": len(validation), "test": 12}
+    assert str(tiny) not in "".join(path.read_text() for path in run.path.glob("*.json"))
+
+
+def test_what_is_stored_is_what_the_loaded_pipeline_says(watched: Watched) -> None:
+    run = watched.run(LOW, "1", 0)
+    bench = lab._Bench.prepare(watched, LOW, "1", 0, None)
+    again = evaluate.predictions(watched.pipeline(run), bench.loader(bench.test))
+    stored = lab.Predictions.load(run.predictions("test"))
+    np.testing.assert_array_equal(again.logits, stored.logits)
+    assert again.ids.tolist() == [clip.id for clip in bench.test]
+
+
+def test_a_run_without_checkpoints_serves_tables_and_is_trained_again_as_a_teacher(
+    watched: Watched, make: Callable[..., Watched]
+) -> None:
+    first = watched.run(UPPER, "1", 0)
+    before, stored = weights(first), first.predictions("test").read_bytes()
+    shutil.rmtree(first.path / "checkpoints")
+    again = make()
+    report = again.study(Study("s", "t", "", (Row("upper", {}, (UPPER,)),), folds=("1",)))
+    assert again.made == []
+    assert not report.rows[0].hole
+    again.run(taught(), "1", 0)
+    assert again.made == ["x/upper fold1-seed0", "x/student fold1-seed0"]
+    after = weights(first)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert first.predictions("test").read_bytes() == stored
+
+
+def test_seconds_of_a_resumed_run_add_up_and_leave_the_teacher_out(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = taught()
+    run = Run(watched.folder(recipe) / "fold1-seed0")
+    watched.run(UPPER, "1", 0)
+    watched.run(recipe, "1", 0)
+    rows = run.metrics()
+    run.write_metrics([{**row, "seconds": 1000.0} for row in rows])
+    (run.path / "done.json").unlink()
+    assert 1000 < watched.run(recipe, "1", 0).read("done.json")["seconds"] < 1100
+
+
+def test_a_student_may_start_from_another_runs_weights(watched: Watched) -> None:
+    frozen = replace(HARD, learning_rate=1e-12)
+    run = watched.run(replace(LOW, stages=(frozen,), initial=Trained(UPPER)), "1", 0)
+    assert watched.made[0] == "x/upper fold1-seed0"
+    upper, student = weights(watched.run(UPPER, "1", 0)), weights(run)
+    learned = [key for key in upper if "running" not in key and "tracked" not in key]
+    assert all(torch.allclose(upper[key], student[key], atol=1e-6) for key in learned)
+
+
+HEAD = """
+from __future__ import annotations
+from dataclasses import replace
+from torch import nn
+class TinyHead(nn.Module):
+    def __init__(self, *, n_classes: int = 2) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        self.output = nn.Linear(527, n_classes)
+    def forward(self, prediction):
+        return replace(prediction, logits=self.output(prediction.logits))
+"""
+
+
+@pytest.mark.parametrize("initial", [None, Trained(LOW)])
+def test_parts_that_never_learn_come_back_as_they_were(
+    watched: Watched, on_shelf: Callable[[str, str, str], type], initial: Trained | None
+) -> None:
+    head = spec(on_shelf("heads", "TinyHead", HEAD))
+    if initial:  # weights for a network of 527 classes, from an earlier run with a head of its own
+        whole = replace(LOW, student=replace(LOW_VIEW, head=head))
+        initial = Trained(whole)
+    recipe = replace(
+        LOW, student=replace(LOW_VIEW, head=head), stages=(replace(HARD, trains=("head",)),), initial=initial
+    )
+    run = watched.run(recipe, "1", 2)
+    assert {key.split(".")[1] for key in weights(run) if key.startswith("model.")} == {"head"}
+    bench = lab._Bench.prepare(watched, recipe, "1", 2, None)
+    again = evaluate.predictions(watched.pipeline(run), bench.loader(bench.test))
+    np.testing.assert_array_equal(again.logits, lab.Predictions.load(run.predictions("test")).logits)
+    heard = watched.heard_through(recipe, "1", 2, recipe.student)
+    np.testing.assert_array_equal(again.logits, heard.logits)
+
+
+# --- teachers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_teacher_that_knows_the_test_fold_is_a_leak(watched: Watched) -> None:
+    drawn = replace(UPPER, dataset=spec(CsvLabels, table="meta.csv", fold="-", n_folds=2, seed=1))
+    with pytest.raises(
+        HearlessError, match=r"leak: the teacher fold1-seed0 was trained on \d+ recordings .*(hiss|tick)-\d"
+    ):
+        watched.run(taught(Trained(drawn)), "1", 0)
+    assert not list(watched.runs.glob("*student*/*/metrics.jsonl"))
+
+
+def test_being_chosen_by_a_test_recording_is_a_leak_too(watched: Watched) -> None:
+    run = watched.run(UPPER, "1", 0)
+    test = [clip for clip in watched.table(TABLE).clips if clip.fold == "1"]
+    check_teacher_leak(run, test)
+    run.write("clips.json", {"training": [], "validation": ["hum-0"], "test": []})
+    with pytest.raises(HearlessError, match=r"leak: .* 1 recordings .*\(hum-0\); train it on the student's own folds"):
+        check_teacher_leak(run, test)
+
+
+def test_a_teacher_of_other_classes_is_refused(watched: Watched) -> None:
+    other = replace(UPPER, dataset=spec(CsvLabels, table="meta.csv", label="kind"))
+    with pytest.raises(HearlessError, match=r"must share classes in one order, got \['loud', 'soft'\] and"):
+        watched.run(taught(Trained(other)), "1", 0)
+
+
+def test_no_cross_fitted_copy_explains_a_clip_it_has_trained_on(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, int]] = []
+    explainers = lab._explainers
+
+    def spied(*arguments: Any) -> dict[str, int]:
+        seen.append(explainers(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(lab, "_explainers", spied)
+    student = watched.run(taught(CrossFitted(UPPER, 2)), "1", 0)
+    assert watched.made[:2] == ["x/upper fold1-seed0-part0of2", "x/upper fold1-seed0-part1of2"]
+    copies = [Run(watched.folder(UPPER) / f"fold1-seed0-part{n}of2").read("clips.json") for n in range(2)]
+    training = student.read("clips.json")["training"]
+    assert set(copies[0]["training"]) | set(copies[1]["training"]) == set(training)
+    assert not set(copies[0]["training"]) & set(copies[1]["training"])
+    group_of = {clip.id: clip.group for clip in watched.table(TABLE).clips}
+    assert {group_of[clip_id] for clip_id in seen[0]} == set(training)
+    for clip_id, number in seen[0].items():
+        assert group_of[clip_id] not in copies[number]["training"]
+
+
+def test_a_cross_fitted_teacher_of_another_seed_explains_no_clip_it_has_trained_on(watched: Watched) -> None:
+    """Its parts were dealt from other training clips than the student's."""
+    teacher = CrossFitted(UPPER, 2, seed=1)
+    bench = lab._Bench.prepare(watched, taught(teacher), "1", 0, None)
+    running = watched._cross_fitted(teacher, bench)
+    copies = [Run(watched.folder(UPPER) / f"fold1-seed1-part{n}of2").read("clips.json") for n in range(2)]
+    group_of = {clip.id: clip.group for clip in bench.training}
+    assert running.explains
+    for clip_id, number in running.explains.items():
+        assert group_of[clip_id] not in copies[number]["training"]
+    held = set(copies[0]["validation"])
+    assert held & set(group_of.values())  # else this shows nothing
+    assert not held & {group_of[clip_id] for clip_id in running.explains}
+
+
+def test_fused_and_stored_teachers_teach(watched: Watched) -> None:
+    low = Trained(LOW)
+    watched.run(taught(Fused((Trained(UPPER), low)), stored_draws=2, stages=(replace(SOFT, epochs=3),)), "1", 0)
+    assert watched.made == ["x/upper fold1-seed0", "x/low fold1-seed0", "x/student fold1-seed0"]
+    stored = sorted(path.name for path in (watched.runs / "logits").glob("*/*"))
+    assert stored == ["draw0.npy", "draw1.npy"]
+
+
+def test_a_pretrained_teacher_needs_a_pipeline(watched: Watched) -> None:
+    with pytest.raises(HearlessError, match="Pretrained needs pipeline="):
+        watched.run(taught(Pretrained("mn04")), "1", 0)
+
+
+def test_captures_of_all_generations_are_known() -> None:
+    second = taught(Fused((Trained(UPPER), Pretrained("mn04", pipeline=RAW_VIEW))))
+    third = replace(LOW, stages=(SOFT,), teacher=CrossFitted(second))
+    assert captures(third) == [LOW_VIEW.capture, LOW_VIEW.capture, RAW_VIEW.capture, UPPER_VIEW.capture]
+
+
+# --- another view, choices and studies ------------------------------------------------------------------------------
+
+
+def test_the_raw_condition_is_heard_once(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.run(UPPER, "1", 0)
+    heard = watched.heard_through(UPPER, "1", 0, RAW_VIEW)
+    own = lab.Predictions.load(watched.run(UPPER, "1", 0).predictions("test"))
+    assert heard.ids.tolist() == own.ids.tolist()
+    assert not np.array_equal(heard.logits, own.logits)
+    monkeypatch.setattr(evaluate, "predictions", None)
+    np.testing.assert_array_equal(watched.heard_through(UPPER, "1", 0, RAW_VIEW).logits, heard.logits)
+
+
+def test_the_raw_condition_through_the_runs_own_view_is_the_run(watched: Watched) -> None:
+    own = lab.Predictions.load(watched.run(LOW, "1", 0).predictions("test"))
+    np.testing.assert_allclose(watched.heard_through(LOW, "1", 0, LOW_VIEW).logits, own.logits, atol=1e-6)
+
+
+def test_a_study_inside_the_training_folds_never_hears_the_test_fold(watched: Watched) -> None:
+    rows = (Row("upper", {}, (UPPER,)), Row("raw", {}, (UPPER,), heard_through=RAW_VIEW))
+    watched.study(Study("s", "t", "", rows, folds=("1",), judged_on="validation"))
+    run = watched.run(UPPER, "1", 0)
+    validation = set(run.read("clips.json")["validation"])
+    heard = watched.heard_through(UPPER, "1", 0, RAW_VIEW, "validation")
+    assert set(heard.groups) == validation
+    assert sorted(path.name[:10] for path in (run.path / "predictions").glob("*-*")) == ["validation"]
+
+
+def validated(scores: dict[tuple[str, str], dict[str, float]], made: Lab) -> None:
+    """Write finished runs with these validation scores."""
+    for (select, fold), found in scores.items():
+        recipe = replace(LOW, select=select, name=select)
+        Run(made.folder(recipe) / f"fold{fold}-seed0").write("done.json", {"validation": found, "seconds": 1})
+
+
+@pytest.mark.parametrize(
+    ("selects", "best"),
+    [(("max:accuracy", "max:macro_f1"), {"1": 0, "2": 1}), (("min:loss", "last"), {"1": 1, "2": 1})],
+)
+def test_each_fold_chooses_by_its_own_validation(
+    watched: Watched, selects: tuple[str, str], best: dict[str, int]
+) -> None:
+    of_fold = {
+        "1": {"accuracy": 0.8, "macro_f1": 0.7, "loss": 0.4},
+        "2": {"accuracy": 0.6, "macro_f1": 0.9, "loss": 0.1},
+    }
+    validated({(select, fold): found for select in selects for fold, found in of_fold.items()}, watched)
+    row = Row("x", {}, tuple(replace(LOW, select=select, name=select) for select in selects))
+    assert {fold: watched.choose(row, fold, 0) for fold in ("1", "2")} == best
+    assert watched.made == []
+
+
+def test_the_papers_protocol_fixes_the_first_folds_choice(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    best = {("a", "1"): 0.9, ("b", "1"): 0.1, ("a", "2"): 0.1, ("b", "2"): 0.9}
+    monkeypatch.setattr(Lab, "_validated", lambda self, recipe, fold, seed: best[recipe.name, fold])
+    for protocol, expected in (("honest", {"1": 0, "2": 1}), ("paper", {"1": 0, "2": 0})):
+        options = tuple(replace(LOW, protocol=protocol, name=n, batch_size=8 + i) for i, n in enumerate("ab"))
+        row = Row("x", {}, options)
+        found = watched._row(Study("s", "t", "", (row,)), row, ("1", "2"))
+        assert found.choices == expected
+        assert found.hole == ""
+
+
+def test_choices_may_be_judged_by_other_recipes(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lab, "_validated", lambda self, recipe, fold, seed: {"a": 0.1, "b": 0.9}[recipe.name])
+    options = (LOW.named("c"), LOW.named("d"))
+    assert watched.choose(Row("x", {}, options, chosen_by=(LOW.named("a"), LOW.named("b"))), "1", 0) == 1
+
+
+def test_a_failed_row_leaves_a_hole_and_the_study_goes_on(watched: Watched) -> None:
+    said: list[str] = []
+    watched.say = said.append
+    broken = replace(LOW, stages=(replace(HARD, learning_rate=1e30, schedule="constant", epochs=2),), name="x/broken")
+    rows = (Row("broken", {}, (broken,)), Row("whole", {}, (LOW,)), Row("raw", {}, (UPPER,), heard_through=RAW_VIEW))
+    report = watched.study(
+        Study("s", "t", "", rows, folds=("1",), seeds=(0, 1), compare=(("whole", "broken"), ("whole", "raw"))), "typed"
+    )
+    assert "must stay finite" in report.rows[0].hole
+    assert any(text.startswith("broken, fold 1: ") and "lower learning_rate" in text for text in said)
+    assert [row.hole for row in report.rows[1:]] == ["", ""]
+    assert report.rows[1].metrics["accuracy"].n == 12
+    assert [(test.name_a, test.name_b) for test in report.tests] == [("whole", "raw")]
+    assert report.command == "typed"
+    assert sorted(watched.made) == [f"x/{name} fold1-seed{seed}" for name in ("low", "upper") for seed in (0, 1)]
+
+
+def test_a_rows_own_folds_and_seeds_are_narrower(watched: Watched) -> None:
+    row = Row("x", {}, (LOW,), folds=("2",), seeds=(4,))
+    watched.study(Study("s", "t", "", (row,), seeds=(0, 1)))
+    assert watched.made == ["x/low fold2-seed4"]
+
+
+def test_unknown_folds_are_refused(watched: Watched) -> None:
+    assert watched.folds(TABLE) == ("1", "2")
+    with pytest.raises(HearlessError, match="folds must be among 1, 2, got 9"):
+        watched.folds(TABLE, ["1", "9"])
+
+
+# --- bad input reaches the user before any epoch --------------------------------------------------------------------
+
+
+def write_table(root: Path, lines: list[str], sounds: dict[str, tuple[float, int]]) -> Spec:
+    """Write sounds (seconds, rate in Hz) and a table of them."""
+    for name, (seconds, rate_hz) in sounds.items():
+        samples = 0.1 * np.random.default_rng(len(name)).standard_normal(round(seconds * rate_hz))
+        soundfile.write(root / name, samples, rate_hz)
+    (root / "meta.csv").write_text("\n".join(["path,label,fold", *lines]) + "\n")
+    return TABLE
+
+
+EIGHT = [f"{label}{i}.wav,{label},{i % 2 + 1}" for label in "ab" for i in range(4)]
+
+
+def test_a_sensor_above_a_files_rate_is_refused_with_all_such_files(
+    make: Callable[..., Watched], tmp_path: Path
+) -> None:
+    sounds = {line.split(",")[0]: (0.5, 8000) for line in EIGHT} | {"a1.wav": (0.5, 500), "b2.wav": (0.5, 800)}
+    made = make(tmp_path)
+    write_table(tmp_path, EIGHT, sounds)
+    with pytest.raises(HearlessError, match=r"got 1000 Hz, but 2 of 8 files (?s:.*)a1.wav: 500 Hz\n.*b2.wav: 800 Hz"):
+        made.run(LOW, "1", 0)
+    assert made.made == []
+    clips = made.table(TABLE).clips
+    check_rates(clips, 500)
+    with pytest.raises(HearlessError, match="8 of 8 files"):
+        check_rates(clips, 9000)
+
+
+def test_clips_that_are_too_short_are_listed_before_the_teacher_trains(
+    make: Callable[..., Watched], tmp_path: Path
+) -> None:
+    sounds = {line.split(",")[0]: (0.5, 8000) for line in EIGHT} | {"a1.wav": (0.02, 8000), "b2.wav": (0.03, 8000)}
+    made = make(tmp_path)
+    write_table(tmp_path, EIGHT, sounds)
+    with pytest.raises(HearlessError, match=r"2 clips are too short:(?s:.*)8 frames(?s:.*)set clip_s") as caught:
+        made.run(taught(), "1", 0)
+    assert "a1.wav" in str(caught.value)
+    assert "b2.wav" in str(caught.value)
+    assert not list(tmp_path.glob("runs/*/*/metrics.jsonl"))
+    made.run(replace(LOW, clip_s=0.5, validation=0.5), "1", 0)
+    assert made.made == ["x/low fold1-seed0"]
+
+
+def test_a_setting_that_no_objective_takes_is_refused_before_the_teacher_trains(watched: Watched) -> None:
+    wrong = (replace(SOFT, objectives=(spec(SelfDistillation, alpha=7.0, temperature=2.0),)),)
+    with pytest.raises(HearlessError, match=r"alpha must lie in 0\.\.1, got 7"):
+        watched.run(taught(stages=wrong), "1", 0)
+    with pytest.raises(HearlessError, match="select must be"):
+        watched.run(taught(select="max:mAP"), "1", 0)
+    assert not list(watched.runs.glob("*/*/metrics.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["a0.wav,a,1", "a1.wav,a,2"], "one class only"),
+        (["a0.wav,a,1", "a1.wav,b,1", "b0.wav,a,2"], "fold 1: every tested class .* b is not"),
+        (["a0.wav,a,1", "b0.wav,b,1", "a0.wav,a,2"], "listed 2 times"),
+        (["a0.wav,a,1", "missing.wav,b,2"], r"no such file \(.*missing.wav"),
+        (["a0.wav,a,1", "b0.wav,,2"], "no label"),
+    ],
+)
+def test_bad_tables_are_refused_in_words(
+    make: Callable[..., Watched], tmp_path: Path, lines: list[str], said: str
+) -> None:
+    write_table(tmp_path, lines, {line.split(",")[0]: (0.5, 8000) for line in EIGHT})
+    made = make(tmp_path)
+    with pytest.raises(HearlessError, match=said):
+        made.run(LOW, "1", 0)
+    assert made.made == []
+
+
+def test_broken_sounds_are_listed_together(make: Callable[..., Watched], tmp_path: Path) -> None:
+    write_table(tmp_path, EIGHT, {line.split(",")[0]: (0.5, 8000) for line in EIGHT})
+    (tmp_path / "a1.wav").write_bytes(b"")
+    (tmp_path / "b2.wav").write_text("no sound")
+    made = make(tmp_path)
+    with pytest.raises(HearlessError, match="2 clips cannot be used") as caught:
+        made.run(LOW, "1", 0)
+    assert "a1.wav" in str(caught.value)
+    assert "b2.wav" in str(caught.value)
+
+
+def test_a_recording_in_two_folds_is_a_leak(make: Callable[..., Watched], tmp_path: Path) -> None:
+    write_table(tmp_path, EIGHT, {line.split(",")[0]: (0.5, 8000) for line in EIGHT})
+    table = (tmp_path / "meta.csv").read_text().splitlines()
+    grouped = [f"{line},{'same' if line.startswith('a') else line[:2]}" for line in table[1:]]
+    (tmp_path / "meta.csv").write_text("\n".join([f"{table[0]},group", *grouped]) + "\n")
+    with pytest.raises(HearlessError, match=r"leak: .* same in 1, 2"):
+        make(tmp_path).run(LOW, "1", 0)
+
+
+def test_a_torch_device_that_is_not_there_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(HearlessError, match=r"torch_device must be one that this machine has, got 'cdua'.*cpu always"):
+        Lab(tmp_path, tiny, torch_device="cdua")

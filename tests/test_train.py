@@ -1,0 +1,445 @@
+"""The loop: its schedule, its determinism, its resume to the same bits, its stages, and that it learns."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hearless import evaluate, spec
+from hearless.captures.low_rate import LowRate
+from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.datasets.csv_labels import CsvLabels
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.interfaces import HearlessError
+from hearless.loading import Loader, Table, generator, open_store, read_table
+from hearless.objectives.cross_entropy import CrossEntropy
+from hearless.objectives.self_distillation import SelfDistillation
+from hearless.pipeline import Pipeline, PipelineSpec
+from hearless.recipe import Recipe, Stage
+from hearless.run import Run, load_tensors, save_tensors
+from hearless.teachers import Trained
+from hearless.teaching import Running
+from hearless.train import Tick, Training, check_select, learning_rate, load_parts
+
+pytestmark = pytest.mark.usefixtures("cached")
+
+STUDENT = PipelineSpec(
+    spec.spec(LowRate, rate_hz=1000),
+    spec.spec(PreEmphasisMel, input_rate_hz=1000, path="native", bands=24),
+    spec.spec(MobileNetV3, width=0.2, dropout=0.2),
+)
+LOSS = (spec.spec(CrossEntropy),)
+
+
+def recipe_of(*stages: Stage, select: str = "max:accuracy", precision: str = "32-true") -> Recipe:
+    return Recipe(
+        dataset=spec.spec(CsvLabels, table="meta.csv"), student=STUDENT, stages=stages or (Stage(LOSS, 3),),
+        select=select, precision=precision, batch_size=6,
+    )  # fmt: skip
+
+
+def student(seed: int = 0, n_classes: int = 3) -> Pipeline:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return STUDENT.build(n_classes)
+
+
+@pytest.fixture(scope="module")
+def table(tiny: Path) -> Table:
+    return read_table(CsvLabels(table="meta.csv"), tiny)
+
+
+@pytest.fixture
+def training(tiny: Path, table: Table, tmp_path: Path) -> Callable[..., Training]:
+    """Return a maker of trainings on fold 2's clips, validated on fold 1's; all of one test share a run folder."""
+
+    def make(
+        recipe: Recipe | None = None, seed: int = 0, run: str = "run", pipeline: Pipeline | None = None,
+        labelled: Table = table, **more: object,
+    ) -> Training:  # fmt: skip
+        recipe = recipe or recipe_of()
+        store = open_store(table, 8000)
+        sides = [tuple(c for c in labelled.clips if c.fold == fold) for fold in ("2", "1")]
+        loaders = [Loader(labelled, store, clips, 0.5, recipe.batch_size) for clips in sides]
+        return Training(recipe, pipeline or student(seed), *loaders, Run(tmp_path / run), seed, **more)
+
+    return make
+
+
+def weights(made: Training) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in made.pipeline.state_dict().items()}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def without_seconds(run: Run) -> list[dict[str, object]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics()]
+
+
+class KilledError(Exception):
+    """A kill, as a test stages it."""
+
+
+def stop_at(epoch: int, clips: int) -> Callable[[Tick], None]:
+    def tick(at: Tick) -> None:
+        if (at.epoch, at.clips) == (epoch, clips):
+            raise KilledError
+
+    return tick
+
+
+# --- the schedule ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peak", [1e-3, 0.05])
+def test_one_cycle_is_torchs_one_cycle(peak: float) -> None:
+    n = 5000
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=peak)
+    reference = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, peak, n, pct_start=0.3, div_factor=25, final_div_factor=1e4
+    )
+    theirs = []
+    for _ in range(n):
+        theirs.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(theirs) < n:
+            reference.step()
+    stage = Stage(LOSS, 1, peak, "one_cycle")
+    ours = [learning_rate(stage, i / (n - 1)) for i in range(n)]
+    np.testing.assert_allclose(ours, theirs, atol=2e-3 * peak, rtol=0)
+    assert ours[0] == pytest.approx(peak / 25)
+    assert ours[-1] == pytest.approx(peak / 25e4)
+    assert max(ours) == pytest.approx(peak, rel=1e-5)
+
+
+def test_constant_schedule_keeps_the_rate() -> None:
+    stage = Stage(LOSS, 1, 0.007, "constant")
+    assert {learning_rate(stage, done) for done in (0, 0.2, 0.3, 0.99, 1)} == {0.007}
+
+
+def test_the_loop_follows_the_schedule(training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def watched(self: torch.optim.AdamW, *arguments: object, **options: object) -> object:
+        seen.append(self.param_groups[0]["lr"])
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    stages = (Stage(LOSS, 2, 1e-3), Stage(LOSS, 1, 5e-4, "constant"))
+    training(recipe_of(*stages)).fit()
+    assert seen == pytest.approx([*(learning_rate(stages[0], i / 4) for i in range(4)), 5e-4, 5e-4])
+
+
+# --- determinism and resume -----------------------------------------------------------------------------------------
+
+
+def test_a_seed_decides_every_bit(training: Callable[..., Training]) -> None:
+    made = [training(seed=seed, run=f"{i}", pipeline=student(0)) for i, seed in enumerate((0, 0, 1))]
+    torch.manual_seed(99)
+    for one in made:
+        one.fit()
+        torch.rand(7)  # what others draw changes nothing
+    assert same(weights(made[0]), weights(made[1]))
+    assert without_seconds(made[0].run) == without_seconds(made[1].run)
+    assert not same(weights(made[0]), weights(made[2]))
+
+
+def test_training_leaves_global_randomness_alone(training: Callable[..., Training]) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    training(recipe_of(Stage(LOSS, 1))).fit()
+    assert torch.equal(torch.rand(3), expected)
+
+
+TWO_STAGES = (Stage(LOSS, 2), Stage(LOSS, 1, 5e-4, "constant"))
+
+
+@pytest.mark.parametrize(
+    ("select", "stops"),
+    [
+        ("min:loss", [(1, 6)]),
+        ("min:loss", [(2, 12)]),
+        ("min:loss", [(3, 6)]),
+        ("last", [(1, 12), (2, 6), (3, 12)]),
+    ],
+)
+def test_a_killed_training_resumes_to_the_same_bits(
+    training: Callable[..., Training], select: str, stops: list[tuple[int, int]]
+) -> None:
+    recipe = recipe_of(*TWO_STAGES, select=select)
+    whole = training(recipe, run="whole")
+    whole.fit()
+    for stop in stops:
+        with pytest.raises(KilledError):
+            training(recipe, run="killed", tick=stop_at(*stop)).fit()
+    resumed = training(recipe, run="killed")
+    resumed.fit()
+    assert same(weights(resumed), weights(whole))
+    assert without_seconds(resumed.run) == without_seconds(whole.run)
+    for name in ("best", "last"):
+        assert same(load_tensors(resumed.run.checkpoint(name))[0], load_tensors(whole.run.checkpoint(name))[0])
+
+
+@pytest.mark.parametrize("victim", ["best", "last"])
+def test_a_kill_between_two_checkpoints_changes_nothing(
+    training: Callable[..., Training], victim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = training(run="whole")
+    whole.fit()
+    save, count = save_tensors, itertools.count()
+
+    def dies(path: Path, *rest: object) -> None:
+        if path.stem == victim and next(count) == 1:
+            raise KilledError
+        save(path, *rest)
+
+    monkeypatch.setitem(vars(sys.modules["hearless.train"]), "save_tensors", dies)
+    with pytest.raises(KilledError):
+        training(run="killed").fit()
+    resumed = training(run="killed")
+    resumed.fit()
+    assert same(weights(resumed), weights(whole))
+    assert without_seconds(resumed.run) == without_seconds(whole.run)
+
+
+def test_a_finished_training_runs_no_epoch_again(training: Callable[..., Training]) -> None:
+    first = training()
+    first.fit()
+    again = training(tick=stop_at(1, 6))
+    again.fit()
+    assert same(weights(again), weights(first))
+
+
+def test_a_process_killed_for_real_resumes_to_the_same_bits(
+    training: Callable[..., Training], tiny: Path, tmp_path: Path
+) -> None:
+    script = dedent(f"""
+        import os, signal, sys
+        from pathlib import Path
+        import torch
+        torch.set_num_threads(1)
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import test_train as t
+        from hearless.loading import Loader, open_store, read_table
+        from hearless.run import Run
+        table = read_table(t.CsvLabels(table="meta.csv"), Path({str(tiny)!r}))
+        store = open_store(table, 8000)
+        sides = [tuple(c for c in table.clips if c.fold == fold) for fold in ("2", "1")]
+        def tick(at):
+            if (at.epoch, at.clips) == (2, 6):
+                os.kill(os.getpid(), signal.SIGKILL)
+        loaders = [Loader(table, store, clips, 0.5, 6) for clips in sides]
+        t.Training(t.recipe_of(), t.student(0), *loaders, Run(Path({str(tmp_path / "killed")!r})), 0, tick=tick).fit()
+    """)
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [row["epoch"] for row in Run(tmp_path / "killed").metrics()] == [1]
+    whole, resumed = training(run="whole"), training(run="killed")
+    whole.fit()
+    resumed.fit()
+    assert same(weights(resumed), weights(whole))
+    assert without_seconds(resumed.run) == without_seconds(whole.run)
+
+
+# --- stages, parts and objectives -----------------------------------------------------------------------------------
+
+
+class Scale(nn.Module):
+    """An enhancer with statistics and a weight of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        scaled: Tensor = self.norm(features)
+        return scaled
+
+
+def with_enhancer() -> Pipeline:
+    plain = student()
+    return Pipeline(
+        capture=plain.capture, frontend=plain.frontend, enhancer=Scale(), classifier=plain.classifier
+    )  # fmt: skip
+
+
+def test_only_the_parts_of_a_stage_learn(training: Callable[..., Training]) -> None:
+    frozen = Stage(LOSS, 1, trains=("classifier",))
+    made = training(recipe_of(frozen), pipeline=with_enhancer())
+    before = weights(made)
+    made.fit()
+    after = weights(made)
+    changed = {key.partition(".")[0] for key in after if not torch.equal(before[key], after[key])}
+    assert changed == {"classifier"}
+    assert "enhancer.norm.running_mean" in after
+    assert not any(key.startswith("model.enhancer") for key in load_tensors(made.run.checkpoint("last"))[0])
+
+
+def test_a_later_stage_trains_more_parts(training: Callable[..., Training]) -> None:
+    stages = (Stage(LOSS, 1, trains=("classifier",)), Stage(LOSS, 1, trains=("classifier", "enhancer")))
+    seen = []
+    made = training(recipe_of(*stages), pipeline=with_enhancer())
+    made.tick = lambda at: seen.append((at.epoch, at.n_epochs, made.pipeline.state_dict()["enhancer.norm.bias"].item()))
+    made.fit()
+    assert [(epoch, n) for epoch, n, _ in seen] == [(1, 2), (1, 2), (2, 2), (2, 2)]
+    assert [bias == 0 for _, _, bias in seen] == [True, True, False, False]
+
+
+LEARNED = """
+from __future__ import annotations
+import torch
+from torch import nn
+from torch.nn import functional as F
+class LearnedScale(nn.Module):
+    needs_teacher = False
+    def __init__(self) -> None:
+        super().__init__()
+    def bind(self, student, teacher) -> None:
+        self.scale = nn.Parameter(torch.rand(student.logits.shape[1]))
+    def forward(self, student, teacher, target, weight):
+        return {"learned_scale": F.cross_entropy(student.logits * self.scale, target)}
+"""
+
+
+def test_an_objectives_own_parameters_learn_and_resume(
+    training: Callable[..., Training], on_shelf: Callable[[str, str, str], type]
+) -> None:
+    learned = spec.spec(on_shelf("objectives", "LearnedScale", LEARNED))
+    recipe = recipe_of(Stage((learned,), 1), Stage((*LOSS, learned), 2))
+    whole = training(recipe, run="whole")
+    whole.fit()
+    torch.manual_seed(123)
+    for stop in ((1, 12), (2, 12), (3, 6)):
+        with pytest.raises(KilledError):
+            training(recipe, run="killed", tick=stop_at(*stop)).fit()
+    resumed = training(recipe, run="killed")
+    resumed.fit()
+    kept = [load_tensors(made.run.checkpoint("last"))[0] for made in (whole, resumed)]
+    assert same(*kept)
+    assert kept[0]["objective.1.scale"].shape == (3,)
+    rows = whole.run.metrics()
+    assert "learned_scale" in rows[0]
+    assert rows[1]["loss"] == pytest.approx(rows[1]["learned_scale"] + rows[1]["cross_entropy"])
+    torch.manual_seed(int(generator("bind", 0, 1).integers(2**62)))
+    assert not torch.equal(kept[0]["objective.1.scale"], torch.rand(3))
+
+
+def test_a_teacher_is_heard_at_each_step(training: Callable[..., Training]) -> None:
+    teacher = student(7).on("cpu").eval()
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
+    recipe = recipe_of(Stage(LOSS, 1))
+    distilled = replace(
+        recipe, stages=(Stage((spec.spec(SelfDistillation, alpha=0.0, temperature=2.0),), 1),), teacher=Trained(recipe)
+    )
+    made = training(distilled, pipeline=student(7), explain=Running((teacher,)))
+    made.pipeline.eval()
+    made.fit()
+    row = made.run.metrics()[0]
+    assert row["hard"] == 0
+    assert row["soft"] > 0
+    assert same(teacher.state_dict(), before)
+    assert not any(parameter.grad is not None for parameter in teacher.parameters())
+
+
+# --- what it learns, and what it refuses ----------------------------------------------------------------------------
+
+
+LONG = replace(recipe_of(Stage(LOSS, 30, 1e-2), select="last"), batch_size=4)
+
+
+def test_it_learns_the_tiny_table_by_heart(training: Callable[..., Training]) -> None:
+    made = training(LONG)
+    made.fit()
+    on_training = evaluate.measures(evaluate.predictions(made.pipeline, made.training), multi_label=False)
+    on_test = evaluate.measures(evaluate.predictions(made.pipeline, made.validation), multi_label=False)
+    assert on_training["accuracy"] == 1
+    assert on_test["accuracy"] >= 0.9  # by chance p = 2e-5
+
+
+def test_shuffled_labels_teach_nothing(training: Callable[..., Training], table: Table) -> None:
+    """Of 12 test clips in 3 classes, 9 or more by chance: p = 0.004."""
+    labels = np.random.default_rng(0).permutation([clip.labels[0] for clip in table.clips])
+    clips = tuple(replace(clip, labels=(str(label),)) for clip, label in zip(table.clips, labels, strict=True))
+    made = training(LONG, labelled=replace(table, clips=clips))
+    made.fit()
+    on_test = evaluate.measures(evaluate.predictions(made.pipeline, made.validation), multi_label=False)
+    assert on_test["accuracy"] <= 8 / 12
+
+
+def test_selection_keeps_the_best_epoch_of_validation(training: Callable[..., Training]) -> None:
+    made = training(recipe_of(Stage(LOSS, 4, 3e-2, "constant"), select="min:loss"))
+    made.fit()
+    losses = [row["validation_loss"] for row in made.run.metrics()]
+    best = len(losses) - int(np.argmin(losses[::-1]))
+    kept, state = load_tensors(made.run.checkpoint("best"))
+    assert state["epoch"] == best
+    assert same({f"model.{k}": v for k, v in made.pipeline.classifier.state_dict(prefix="classifier.").items()}, kept)
+    found = evaluate.predictions(made.pipeline, made.validation)
+    assert evaluate.measures(found, multi_label=False)["loss"] == pytest.approx(min(losses))
+
+
+def test_selecting_last_keeps_the_last_epoch(training: Callable[..., Training]) -> None:
+    made = training(recipe_of(Stage(LOSS, 3, 3e-2, "constant"), select="last"))
+    made.fit()
+    found = evaluate.predictions(made.pipeline, made.validation)
+    assert evaluate.measures(found, multi_label=False)["loss"] == pytest.approx(
+        made.run.metrics()[-1]["validation_loss"]
+    )
+
+
+def test_bf16_trains_float32_weights(training: Callable[..., Training]) -> None:
+    made = training(recipe_of(Stage(LOSS, 1), precision="bf16-mixed"), run="bf16")
+    plain = training(recipe_of(Stage(LOSS, 1)), run="fp32")
+    made.fit()
+    plain.fit()
+    loss, expected = (one.run.metrics()[0]["loss"] for one in (made, plain))
+    assert loss != expected
+    assert loss == pytest.approx(expected, rel=0.05)
+    assert {value.dtype for value in made.pipeline.state_dict().values()} == {torch.float32, torch.int64}
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(training: Callable[..., Training]) -> None:
+    with pytest.raises(HearlessError, match=r"loss must stay finite, got (nan|inf) in epoch \d, step \d; lower learn"):
+        training(recipe_of(Stage(LOSS, 3, 1e30, "constant"))).fit()
+
+
+def test_selecting_by_no_measure_is_refused_before_any_epoch(training: Callable[..., Training]) -> None:
+    with pytest.raises(HearlessError, match=r"select must be .* accuracy, .*, got 'max:mAP'"):
+        training(recipe_of(select="max:mAP"), tick=stop_at(1, 6)).fit()
+    check_select("min:loss", multi_label=True)
+    with pytest.raises(HearlessError, match="one of mAP, loss"):
+        check_select("max:accuracy", multi_label=True)
+
+
+def test_a_checkpoint_of_another_network_is_refused(training: Callable[..., Training]) -> None:
+    made = training(recipe_of(Stage(LOSS, 1)))
+    made.fit()
+    with pytest.raises(HearlessError, match="does not fit this pipeline"):
+        load_parts(student(n_classes=4), made.run, "best")
+    made.run.checkpoint("last").write_bytes(b"torn")
+    with pytest.raises(HearlessError, match="no readable checkpoint"):
+        training(recipe_of(Stage(LOSS, 1))).fit()
+
+
+def test_ticks_tell_clips_speed_and_loss(training: Callable[..., Training]) -> None:
+    seen: list[Tick] = []
+    training(recipe_of(Stage(LOSS, 2)), tick=seen.append).fit()
+    assert [(at.epoch, at.clips, at.n_clips) for at in seen] == [(1, 6, 12), (1, 12, 12), (2, 6, 12), (2, 12, 12)]
+    assert all(at.clips_per_s > 0 for at in seen)
+    assert all(at.metrics["loss"] == pytest.approx(at.metrics["cross_entropy"]) for at in seen)
