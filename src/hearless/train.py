@@ -11,11 +11,10 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hearless import evaluate
@@ -25,6 +24,9 @@ from hearless.pipeline import Pipeline
 from hearless.recipe import Recipe, Stage
 from hearless.run import Run, flatten_optimizer, load_tensors, restore_optimizer, save_tensors
 from hearless.teaching import Explain, draw_key_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Training:
     def fit(self) -> None:
         """Train every stage, resuming where an earlier call stopped, and leave the selected weights in the pipeline."""
         accelerator = self.torch_device.partition(":")[0]
+        from lightning_fabric import Fabric  # seconds to import, and only training needs it
+
         fabric = Fabric(accelerator=accelerator, devices=1, precision=cast(Any, self.recipe.precision))
         check_select(self.recipe.select, multi_label=self.training.table.multi_label)
         epoch, done = 0, self._resume()

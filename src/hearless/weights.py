@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from hearless.classifiers._official import backbone, read_state, recognise, weights_table
 from hearless.download import cache_folder, fetch, sha256, verify
-from hearless.interfaces import HearlessError, Weights
+from hearless.interfaces import Classifier, HearlessError, Weights
 from hearless.labels import label_names
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.spec import named
@@ -44,7 +45,7 @@ def find(weights: str, digest: str = "") -> Path:
 def load_pretrained(pipeline: Pipeline, weights: str, digest: str = "", *, replace_output: bool) -> None:
     """Load a published weights file into a pipeline's classifier, strictly; its output layer stays fresh on request."""
     state = read_state(find(weights, digest))
-    pipeline.classifier.load_official(state, replace_output=replace_output)  # type: ignore[operator]  # a Classifier
+    cast(Classifier, pipeline.classifier).load_official(state, replace_output=replace_output)
 
 
 def as_listener(path: Path, name: str | None = None) -> tuple[Pipeline, tuple[str, ...], Weights]:
@@ -72,7 +73,7 @@ def as_listener(path: Path, name: str | None = None) -> tuple[Pipeline, tuple[st
     )
     labels = label_names(row.labels)
     pipeline = spec.build(len(labels))
-    pipeline.classifier.load_official(state)  # type: ignore[operator]  # a Classifier
+    cast(Classifier, pipeline.classifier).load_official(state)
     return pipeline.eval(), labels, row
 
 
