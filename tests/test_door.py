@@ -348,3 +348,17 @@ def test_published_weights_start_a_training(shared: Path, tiny: Path, tmp_path: 
     shutil.copyfile(file, moved)
     again = hearless.train(labels=tiny / "meta.csv", runs=tmp_path, **{**words, "weights": moved})
     assert again.path == run.path
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_whole_numbers_are_samples_by_their_full_scale(trained: Callable[..., Run], kind: type[np.integer]) -> None:
+    model = hearless.load(trained())
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4000)
+    whole = np.round(samples * -float(np.iinfo(kind).min)).astype(kind)
+    expected = model.predict(whole / -float(np.iinfo(kind).min), rate=8000)
+    assert model.predict(whole, rate=8000) == pytest.approx(expected, abs=1e-6)
+
+
+def test_samples_of_another_kind_are_refused(trained: Callable[..., Run]) -> None:
+    with pytest.raises(HearlessError, match="must be float, int16 or int32, got uint8"):
+        hearless.load(trained()).predict(np.zeros(4000, np.uint8), rate=8000)

@@ -324,3 +324,11 @@ def test_wrong_input_is_refused() -> None:
     for call, message in cases:
         with pytest.raises(HearlessError, match=message):
             call()
+
+
+@pytest.mark.parametrize(("n_recordings", "error"), [(5, 0.1), (400, 0.0)])
+def test_words_give_no_verdict_on_few_recordings_or_no_spread(n_recordings, error):
+    found = Paired(0.3, 0.1, 0.5, 0.0001, error, 0.9, 0.6, 2 * n_recordings, n_recordings)
+    text = statistics.in_words(found, "A", "B")
+    assert "too few recordings to tell; at least 20" in text
+    assert "evidence" not in text

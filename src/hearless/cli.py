@@ -372,6 +372,8 @@ def predict(
     sounds = paths if weights else paths[1:]
     if not sounds:
         raise HearlessError(f"name a model, then the sounds: hearless predict {paths[0]} FILES_OR_FOLDERS")
+    if runs := [path for path in sounds if (Path(path) / "recipe.json").is_file()]:
+        raise HearlessError(f"one model at a time, and none beside --weights; {runs[0]} is a run, not sounds.")
     if csv and as_json:
         raise HearlessError("choose --csv FILE or --json.")
     model = (
@@ -422,7 +424,7 @@ def demo(
     from hearless import door
     from hearless.pictures import bars
 
-    made_up = {"n_per_class": "64"}
+    made_up = {"n_per_class": "48"}
     with _lab(runs, runs / "sounds", "cpu") as lab:
         report = door.study(
             "low_rate/demo", lab=lab, dataset_name="synthetic", mapping=made_up, root=runs / "sounds", command=_typed()

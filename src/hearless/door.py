@@ -10,7 +10,7 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -49,7 +49,7 @@ class Model:
         name: what it is called.
     """
 
-    pipeline: Pipeline
+    pipeline: Pipeline = field(repr=False)
     labels: tuple[str, ...]
     multi_label: bool
     window_s: float
@@ -77,13 +77,15 @@ class Model:
 
         Raises:
             HearlessError: the file cannot be read; samples without a rate, below the model's, or not finite.
+
+        Whole numbers are scaled by their full scale: int16 by 32,768, int32 by 2^31.
         """
         if isinstance(sound, (str, Path)):
             said = next(predicting.predict(self.listener, sound))
             if said.error:
                 raise HearlessError(said.error)
             return said.ranked()
-        scores = self._of_samples(np.asarray(sound, np.float32), rate)
+        scores = self._of_samples(_full_scale(np.asarray(sound)), rate)
         return {self.labels[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")}
 
     def _of_samples(self, samples: NDArray[np.float32], rate: int | None) -> NDArray[Any]:
@@ -103,6 +105,15 @@ class Model:
             heard = torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, -1)
             scores += len(part) / len(samples) * heard.double().numpy()
         return scores
+
+
+def _full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Return samples as float32 in -1 … 1; int16 and int32 by their full scale."""
+    if samples.dtype in (np.int16, np.int32):
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise HearlessError(f"samples must be float, int16 or int32, got {samples.dtype}; convert them.")
+    return samples.astype(np.float32)
 
 
 def load(run: Run | str | Path, *, torch_device: str = "cpu") -> Model:
@@ -309,6 +320,8 @@ def study(
 ) -> Report:  # fmt: skip
     """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's."""
     make = _maker(name, "study")
+    if "backbone" in words:
+        raise HearlessError(f"a study takes backbones=[…], got backbone={words['backbone']!r}; put it in a list.")
     own = labels is not None or root is not None or dataset_name is not None
     data, folder = dataset(dataset_name, labels, root, mapping) if own else dataset("ESC50", None, root, None)
     lab = lab or Lab(Path(runs), folder)
@@ -353,7 +366,7 @@ def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: 
     done = [_evaluated(label, each) for label, each in zip(_names(runs), runs, strict=True)]
     pairs = ((done[0].row.label, done[1].row.label),) if compare else ()
     made = Study(
-        "evaluate", "What these runs score on their test clips", _words_of(measured), tuple(d.row for d in done),
+        "evaluate", "What these runs score on their test clips", _words_of(runs), tuple(d.row for d in done),
         seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
     )  # fmt: skip
     return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=git_commit(Path(__file__).parent))
@@ -385,9 +398,10 @@ def _evaluated(label: str, runs: Sequence[Run]) -> evaluate.Evaluated:
     return found
 
 
-def _words_of(measured: Sequence[dict[str, Any]]) -> str:
-    n = max(m["n_clips"]["test"] for m in measured)
-    return f"{n} test clips a run, {len(measured[0]['labels'])} classes."
+def _words_of(runs: Sequence[Sequence[Run]]) -> str:
+    measured = [{run.measured["fold"]: run.measured for run in each} for each in runs]
+    n = max(sum(m["n_clips"]["test"] for m in folds.values()) for folds in measured)
+    return f"{n} test clips, {len(runs[0][0].measured['labels'])} classes."
 
 
 def picture(lab: Lab, path: Path, data: Spec, rates: Sequence[int] = (16000, 2000, 1000)) -> Path:

@@ -28,7 +28,7 @@ from hearless.study import Row, Study
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 from hearless.teaching import Mean, Running, store, stored
 from hearless.train import Tick, Training, check_select, load_parts
-from hearless.weights import load_pretrained
+from hearless.weights import find, load_pretrained
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Lab:
         name = f"fold{fold}-seed{seed}" + (f"-part{part.number}of{part.of}" if part else "")
         run = Run(self.folder(recipe) / name)
         if not run.done:
+            for initial in initials(recipe):
+                find(initial.weights, initial.sha256)
             self._locked_make(run, recipe, fold, seed, part)
         return run
 
@@ -252,12 +254,18 @@ class Lab:
         """Train and evaluate every row of a study and return its table; a failed run leaves a hole, the rest go on."""
         dataset = study.rows[0].options[0].dataset
         table, folds = self.table(dataset), self.folds(dataset, study.folds)
+        missing = [o for r in study.rows for o in r.options if not self._kept(o, r.folds or folds, study.seeds[0])]
+        for initial in dict.fromkeys(one for option in missing for one in initials(option)):
+            find(initial.weights, initial.sha256)
         rows: list[evaluate.Evaluated] = []
         for row in study.rows:
             rows.append(self._row(study, row, row.folds or folds))
         return evaluate.tabulate(
             study, rows, table.labels, table.multi_label, command=command, commit=git_commit(Path(__file__).parent)
         )
+
+    def _kept(self, recipe: Recipe, folds: Sequence[str], seed: int) -> bool:
+        return all(Run(self.folder(recipe) / f"fold{fold}-seed{seed}").done for fold in folds)
 
     def _row(self, study: Study, row: Row, folds: Sequence[str]) -> evaluate.Evaluated:
         found = evaluate.Evaluated(row)
@@ -352,6 +360,23 @@ def captures(recipe: Recipe) -> list[Spec]:
             case _:
                 pass
     return found
+
+
+def initials(recipe: Recipe) -> list[Pretrained]:
+    """Return the weights files that a recipe and its teachers start from or teach with."""
+    found: list[Pretrained] = []
+    todo: list[Any] = [recipe.initial, recipe.teacher]
+    while todo:
+        match todo.pop():
+            case Pretrained() as one if one is recipe.initial or one.pipeline:
+                found.append(one)
+            case Fused(teachers=teachers):
+                todo += teachers
+            case Trained(recipe=inner) | CrossFitted(recipe=inner):
+                found += initials(_as_recipe(inner))
+            case _:
+                pass
+    return list(dict.fromkeys(found))
 
 
 def check_rates(clips: Sequence[Clip], lowest_hz: int) -> None:

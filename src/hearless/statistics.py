@@ -29,6 +29,10 @@ Groups = Sequence[Hashable] | Array
 """The source recording of each clip, ``[clip]``: names or numbers."""
 
 
+FEWEST_RECORDINGS = 20
+"""Below this many source recordings a bootstrap says little: no verdict is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A value with its 95 % interval (NaN where unknown) and the number of clips behind it (0: not counted)."""
@@ -247,11 +251,13 @@ def in_words(
     better, worse = (name_a, name_b) if paired.difference > 0 else (name_b, name_a)
     verdict = f"evidence that {better} is better than {worse}" if p < alpha else "no evidence of a difference"
     detectable = 100 * minimum_detectable_difference(paired.standard_error, alpha=alpha)
+    limit = f"a true difference of {detectable:.1f} points would be noticed four times in five"
+    if paired.n_recordings < FEWEST_RECORDINGS or paired.standard_error == 0:
+        verdict, limit = "too few recordings to tell", f"at least {FEWEST_RECORDINGS} that differ are needed"
     return (
         f"{name_a} against {name_b} on {paired.n} clips of {paired.n_recordings} recordings: {metric} "
         f"{100 * paired.difference:+.1f} points [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}], "
-        f"{_p_text(paired.p)}{adjusted}: {verdict}; "
-        f"a true difference of {detectable:.1f} points would be noticed four times in five."
+        f"{_p_text(paired.p)}{adjusted}: {verdict}; {limit}."
     )
 
 

@@ -145,3 +145,10 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("x")
     with pytest.raises(HearlessError, match="must be a folder to write sounds to"):
         Synthetic().clips(tmp_path / "root")
+
+
+def test_it_never_writes_among_a_users_own_sounds(tmp_path):
+    (tmp_path / "dog").mkdir()
+    with pytest.raises(HearlessError, match=r"need a folder of their own, but .* holds dog"):
+        Synthetic(n_per_class=8, duration_s=0.5).clips(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dog"]

@@ -90,7 +90,7 @@ class ESC50:
         if table is None:
             raise HearlessError(
                 f"{root} must hold ESC-50's meta/esc50.csv and audio/, but it does not; "
-                f"download {self.remotes[0].url} and unpack it there."
+                "download it by: hearless fetch esc50."
             )
         return table
 

@@ -257,6 +257,19 @@ class Synthetic:
         self._n_per_class, self._n_folds = n_per_class, n_folds
         self._seed, self._rate_hz, self._duration_s = seed, rate_hz, float(duration_s)
 
+    def _require_own_folder(self, root: Path) -> None:
+        """Refuse to write among a user's own sounds: they would become a class of theirs."""
+        others = (
+            [path.name for path in root.iterdir() if not path.name.startswith(("synthetic-", "."))]
+            if root.is_dir()
+            else []
+        )
+        if others:
+            raise HearlessError(
+                f"made-up sounds need a folder of their own, but {root} holds {', '.join(sorted(others)[:3])}; "
+                "leave --root out, or name an empty one."
+            )
+
     def clips(self, root: Path) -> list[Clip]:
         """Write the files that are missing below ``root`` (16-bit WAV) and return the clips.
 
@@ -265,6 +278,7 @@ class Synthetic:
         Raises:
             HearlessError: the folder cannot be written to.
         """
+        self._require_own_folder(Path(root))
         folder = Path(root) / f"synthetic-v{VERSION}-{self._rate_hz}hz-{self._duration_s:g}s-seed{self._seed}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
