@@ -421,6 +421,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where table and pictures go.")] = Path("runs/demo/report"),
 ) -> None:
     """Train and compare 16 kHz, raw, fine-tuned, BASD and CSSD at 1 kHz on made-up sounds, in a few minutes."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # its network is so small that two threads are slower than one
     from hearless import door
     from hearless.pictures import bars
 
