@@ -476,3 +476,11 @@ def test_a_recording_in_two_folds_is_a_leak(make: Callable[..., Watched], tmp_pa
 def test_a_torch_device_that_is_not_there_is_refused(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(HearlessError, match=r"torch_device must be one that this machine has, got 'cdua'.*cpu always"):
         Lab(tmp_path, tiny, torch_device="cdua")
+
+
+def test_recordings_below_what_a_capture_would_hear_are_told_of_once(tiny: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    lab = Lab(tmp_path, tiny, say=said.append)
+    for _ in range(2):
+        lab.store(lab.table(UPPER.dataset), [FullBand(rate_hz=16000)])
+    assert said == ["the recordings hold 8000 Hz, not 16000: what lies above 4000 Hz stays silent."]

@@ -86,8 +86,11 @@ class Lab:
         if lowest > self._checked.get(key, 1):
             check_rates(table.clips, lowest)
             self._checked[key] = lowest
-        rate = min(max(c.source_rate_hz for c in captures), self._rates[key])
+        wanted = max(c.source_rate_hz for c in captures)
+        rate = min(wanted, self._rates[key])
         if (key, rate) not in self._stores:
+            if rate < wanted:
+                self.say(f"the recordings hold {rate} Hz, not {wanted}: what lies above {rate / 2:g} Hz stays silent.")
             self._stores[key, rate] = open_store(table, rate, progress=self.decoding)
         return self._stores[key, rate]
 
