@@ -31,7 +31,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def environment() -> dict[str, str]:
     """Return Python, platform and package versions, read from package metadata without importing any."""
-    found = {"python": platform.python_version(), "platform": platform.platform(), "machine": platform.machine()}
+    found = {"python": platform.python_version(), "platform": platform.system(), "machine": platform.machine()}
     return found | {name: _version(name) for name in PACKAGES}
 
 
