@@ -134,17 +134,18 @@ class Lab:
         pipeline = _fresh(recipe.student, len(bench.table.labels), seed)
         bench.check(pipeline)
         logits = self._logits_folder(recipe, bench)
-        kept = stored(bench.loader(bench.training), recipe.stored_draws, logits, self.torch_device)
+        training = bench.loader(bench.training)
+        kept = stored(training, recipe.stored_draws, logits, self.torch_device)
         teacher = None if kept else self._running(recipe.teacher, bench)
         self._load_initial(pipeline, recipe, fold, seed)
         self.say(f"trains {run.path.parent.name}/{run.path.name}")
         earlier, began = _seconds(run), time.perf_counter()
         self._write_facts(run, recipe, bench, pipeline)
         if teacher and recipe.stored_draws:
-            kept = store(teacher, bench.loader(bench.training), recipe.stored_draws, logits)
+            kept = store(teacher, training, recipe.stored_draws, logits)
         explain = kept or teacher
         Training(
-            recipe, pipeline, bench.loader(bench.training), bench.loader(bench.validation), run, seed, explain,
+            recipe, pipeline, training, bench.loader(bench.validation), run, seed, explain,
             self.torch_device, lambda tick: self.tick(f"{recipe.name} {run.path.name}", tick),
         ).fit()  # fmt: skip
         found = evaluate.predictions(pipeline, bench.loader(bench.validation), torch_device=self.torch_device)
@@ -351,35 +352,32 @@ class _Bench:
 def captures(recipe: Recipe) -> list[Spec]:
     """Return the captures of the student and of every teacher, earlier generations included."""
     found = [recipe.student.capture]
-    todo: list[Any] = [recipe.teacher]
-    while todo:
-        match todo.pop():
-            case Fused(teachers=teachers):
-                todo += teachers
+    for one in _each(recipe.teacher):
+        match one:
             case Trained(recipe=inner) | CrossFitted(recipe=inner):
                 found += captures(_as_recipe(inner))
             case Pretrained(pipeline=PipelineSpec() as pipeline):
                 found.append(pipeline.capture)
-            case _:
-                pass
     return found
 
 
 def initials(recipe: Recipe) -> list[Pretrained]:
     """Return the weights files that a recipe and its teachers start from or teach with."""
     found: list[Pretrained] = []
-    todo: list[Any] = [recipe.initial, recipe.teacher]
-    while todo:
-        match todo.pop():
-            case Pretrained() as one if one is recipe.initial or one.pipeline:
+    for one in (*_each(recipe.initial), *_each(recipe.teacher)):
+        match one:
+            case Pretrained() if one is recipe.initial or one.pipeline:
                 found.append(one)
-            case Fused(teachers=teachers):
-                todo += teachers
             case Trained(recipe=inner) | CrossFitted(recipe=inner):
                 found += initials(_as_recipe(inner))
-            case _:
-                pass
     return list(dict.fromkeys(found))
+
+
+def _each(teacher: Teacher | None) -> list[Teacher]:
+    """Return a teacher's members, the last first; itself where it is not fused; none for None."""
+    if isinstance(teacher, Fused):
+        return [one for member in reversed(teacher.teachers) for one in _each(member)]
+    return [] if teacher is None else [teacher]
 
 
 def check_rates(clips: Sequence[Clip], lowest_hz: int) -> None:
