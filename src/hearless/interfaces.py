@@ -86,11 +86,27 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Where features lie: centre of each band in Hz, seconds between frames, the number of frames."""
+    """Where features lie.
+
+    Attributes:
+        band_hz: centre of each band in Hz.
+        frame_s: seconds between frames.
+        n_frames: the number of frames.
+        mask_value: what a value of 0 before the front end's normalisation is after it; masks are filled with it.
+    """
 
     band_hz: tuple[float, ...]
     frame_s: float
     n_frames: int
+    mask_value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An augmentation of features, or a keep mask, drawn for a batch: each ear renders it on its own axes."""
+
+    augmentation: Augmentation
+    draws: Sequence[Draw]
 
 
 @dataclass(slots=True)
@@ -103,6 +119,7 @@ class Batch:
         clips: the clips, in batch order.
         weight: float32 ``[batch]``, each clip's weight in the loss.
         taught: what the teacher hears, where some augmentation is for the student alone; else None (the same).
+        changes: what is done to features and inside the classifier, in order.
     """
 
     waveform: Tensor
@@ -111,6 +128,7 @@ class Batch:
     clips: tuple[Clip, ...]
     weight: Tensor
     taught: Tensor | None = None
+    changes: tuple[Change, ...] = ()
 
     @property
     def devices(self) -> tuple[str | None, ...]:
@@ -246,11 +264,12 @@ class Objective(Protocol):
 class Augmentation(Protocol):
     """A random change, drawn apart from applied.
 
-    ``place``: ``"waveform"``, ``"features"`` or ``"keep"`` (a mask multiplied inside the classifier).
-    ``hearers``: both ears or the student only.  ``level``: drawn per clip or per batch.
+    ``place``: ``"waveform"``, ``"features"``, ``"keep"`` (a mask multiplied inside the classifier) or ``"clips"``
+    (linear in the batch: done to waveforms, targets and weights alike).  ``hearers``: both ears or the student only.
+    ``level``: drawn per clip, or per batch: in the batch's order from one generator.
     """
 
-    place: Literal["waveform", "features", "keep"]
+    place: Literal["waveform", "features", "keep", "clips"]
     hearers: Literal["both", "student"]
     level: Literal["clip", "batch"]
 
@@ -259,5 +278,5 @@ class Augmentation(Protocol):
         ...
 
     def apply(self, tensor: Tensor, draws: Sequence[Draw], where: int | Axes) -> Tensor:
-        """Apply the draws: to a waveform at rate ``where``, or to features (or a mask of ones) on axes ``where``."""
+        """Apply the draws to ``[batch, …]`` at rate ``where``, or to features (or a mask of ones) on axes ``where``."""
         ...

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from hearless import audio, splits
 from hearless.download import cache_folder
-from hearless.interfaces import Augmentation, Batch, Clip, Dataset, Draw, HearlessError
+from hearless.interfaces import Augmentation, Batch, Change, Clip, Dataset, Draw, HearlessError
 from hearless.spec import digest
 
 Progress = Callable[[int, int], None]
@@ -239,7 +239,7 @@ class Loader:
         clip_s: length of every waveform in s; shorter clips are zero-padded, longer ones cropped or windowed.
         batch_size: clips a batch.
         balance: "none", "weights" (in the loss) or "sampling" (classes equally often).
-        augmentations: the waveform augmentations, applied in order (training only).
+        augmentations: applied in order (training only); those of features wait in each batch's ``changes``.
     """
 
     table: Table
@@ -263,16 +263,16 @@ class Loader:
         """Yield a training epoch, cropped and augmented with the draws of ``draw_key`` (default (seed, epoch))."""
         key = draw_key or (seed, epoch)
         order = self.order(seed, epoch)
-        for start in range(0, len(order), self.batch_size):
+        for step, start in enumerate(range(0, len(order), self.batch_size)):
             clips = tuple(self.clips[i] for i in order[start : start + self.batch_size])
             if len(clips) > 1 or len(order) == 1:  # a batch of one has no batch statistics
-                yield self._train_batch(clips, key)
+                yield self._train_batch(clips, key, (seed, epoch, step))
 
     def in_order(self, key: tuple[int, int] | None = None) -> Iterator[Batch]:
         """Yield every clip once, in table order: plain, or with the crops and draws of ``key``."""
         for start in range(0, len(self.clips), self.batch_size):
             clips = self.clips[start : start + self.batch_size]
-            yield self._train_batch(clips, key) if key else self._batch(clips, [0] * len(clips))
+            yield self._train_batch(clips, key, (*key, start)) if key else self._batch(clips, [0] * len(clips))
 
     def windows(self) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.float64]]]:
         """Yield plain batches covering every clip in windows of ``clip_s``, with each row's clip number and share.
@@ -294,7 +294,7 @@ class Loader:
     def _window_starts(self, clip: Clip) -> range:
         return range(0, len(self.store.waveform(clip)), self.n_samples)
 
-    def _train_batch(self, clips: tuple[Clip, ...], key: tuple[int, int]) -> Batch:
+    def _train_batch(self, clips: tuple[Clip, ...], key: tuple[int, int], step: tuple[int, int, int]) -> Batch:
         room = [max(0, len(self.store.waveform(clip)) - self.n_samples) for clip in clips]
         starts = [
             int(generator("crop", *key, c.id).integers(r + 1)) if r else 0 for c, r in zip(clips, room, strict=True)
@@ -302,13 +302,11 @@ class Loader:
         batch = self._batch(clips, starts)
         batch.taught = batch.waveform
         for i, augmentation in enumerate(self.augmentations):
-            if augmentation.place == "waveform":
-                draws = draw(augmentation, i, clips, key, self.clip_s)
-                plain, shared = batch.waveform, batch.waveform is batch.taught
-                batch.waveform = augmentation.apply(plain, draws, batch.rate_hz)
-                if augmentation.hearers == "both":
-                    again = augmentation.apply(batch.taught, draws, batch.rate_hz) if not shared else batch.waveform
-                    batch.taught = again
+            draws = draw(augmentation, i, clips, step if augmentation.level == "batch" else key, self.clip_s)
+            if augmentation.place in ("features", "keep"):
+                batch.changes += (Change(augmentation, draws),)
+            else:
+                _change_sound(batch, augmentation, draws)
         return batch
 
     def _batch(self, clips: tuple[Clip, ...], starts: Sequence[int]) -> Batch:
@@ -327,8 +325,26 @@ class Loader:
         return dict(zip((clip.id for clip in self.clips), weights.tolist(), strict=True))
 
 
+def _change_sound(batch: Batch, augmentation: Augmentation, draws: Sequence[Draw]) -> None:
+    """Apply draws to a batch's sound, for one ear or both, and where it mixes clips to their targets and weights."""
+    plain, shared = batch.waveform, batch.waveform is batch.taught
+    batch.waveform = augmentation.apply(plain, draws, batch.rate_hz)
+    if augmentation.hearers == "both" and batch.taught is not None:
+        batch.taught = batch.waveform if shared else augmentation.apply(batch.taught, draws, batch.rate_hz)
+    if augmentation.place == "clips":
+        batch.target = augmentation.apply(batch.target, draws, batch.rate_hz)
+        batch.weight = augmentation.apply(batch.weight[:, None], draws, batch.rate_hz)[:, 0]
+
+
 def draw(
-    augmentation: Augmentation, place: int, clips: Sequence[Clip], key: tuple[int, int], duration_s: float
+    augmentation: Augmentation, place: int, clips: Sequence[Clip], key: tuple[int, ...], duration_s: float
 ) -> list[Draw]:
-    """Return the draws of one augmentation (the recipe's ``place``-th) for these clips, from ``key`` and clip alone."""
+    """Return the draws of one augmentation (the recipe's ``place``-th) for these clips.
+
+    A clip-level draw comes from ``key`` and its clip alone; a batch's, one after another, from ``key``, which then is
+    (seed, epoch, step).
+    """
+    if augmentation.level == "batch":
+        rng = generator("draw", place, *key)
+        return [augmentation.draw(rng, clip, duration_s) for clip in clips]
     return [augmentation.draw(generator("draw", place, *key, c.id), c, duration_s) for c in clips]

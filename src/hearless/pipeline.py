@@ -13,7 +13,18 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from hearless.interfaces import Axes, Capture, Classifier, Enhancer, Frontend, Head, HearlessError, Prediction
+from hearless.interfaces import (
+    Axes,
+    Batch,
+    Capture,
+    Change,
+    Classifier,
+    Enhancer,
+    Frontend,
+    Head,
+    HearlessError,
+    Prediction,
+)
 from hearless.spec import Spec, require_shelf, spec_from_json, to_plain
 
 PARTS = ("enhancer", "classifier", "head")
@@ -133,6 +144,17 @@ class Pipeline(nn.Module):
         """Classify an observation ``[batch, time]`` (or levels)."""
         return self.judge(self.features(observation), keep, maps=maps)
 
+    def hear(self, batch: Batch, torch_device: str = "cpu", *, teaching: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Return the features of a batch, augmented as drawn, and the keep mask that goes with them.
+
+        ``teaching`` hears what a teacher hears: nothing that is for the student alone.
+        """
+        waveform = batch.taught if teaching and batch.taught is not None else batch.waveform
+        observation = self.observe(waveform.to(torch_device), batch.rate_hz, batch.devices)
+        axes = self.axes(observation.shape[-1])
+        changes = [c for c in batch.changes if not teaching or c.augmentation.hearers == "both"]
+        return changed(self.features(observation), axes, changes)
+
     def on(self, torch_device: str) -> Pipeline:
         """Move to a torch device, convolutions in the channels-last layout (about twice as fast on a CPU)."""
         return cast(Pipeline, cast(Any, self).to(device=torch_device, memory_format=torch.channels_last))
@@ -159,3 +181,14 @@ class Pipeline(nn.Module):
                 f"a clip must give at least {minimum} frames to {type(self.classifier).__name__}, "
                 f"{duration_s:g} s give {frames}; set clip_s so that shorter clips are zero-padded."
             )
+
+
+def changed(features: Tensor, axes: Axes, changes: Sequence[Change]) -> tuple[Tensor, Tensor | None]:
+    """Return features ``[batch, 1, band, frame]`` on ``axes`` with these changes made, and their keep mask or None."""
+    keep: Tensor | None = None
+    for change in changes:
+        if change.augmentation.place == "keep":
+            keep = change.augmentation.apply(torch.ones_like(features) if keep is None else keep, change.draws, axes)
+        else:
+            features = change.augmentation.apply(features, change.draws, axes)
+    return features, keep

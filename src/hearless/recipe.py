@@ -141,16 +141,11 @@ class Recipe:
         needing = [s.name for st in self.stages for s in st.objectives if resolve(s.shelf, s.name).needs_teacher]
         _require(not needing or self.teacher is not None, "teacher", f"be given for {', '.join(needing)}", None)
         _require(self.stored_draws >= 0, "stored_draws", "be 0 or more", self.stored_draws)
-        unheard = [a.name for a in self.augmentations if resolve(a.shelf, a.name).place == "features"]
-        if unheard:
+        built = {a.name: a.build() for a in self.augmentations}
+        unheard = [name for name, a in built.items() if a.level == "batch" and a.hearers == "both"]
+        if self.stored_draws and unheard:
             raise HearlessError(
-                f"the training loop applies augmentations of waveforms and keep masks, not yet of features: "
-                f"{', '.join(unheard)}; leave them out."
-            )
-        batch_level = [a.name for a in self.augmentations if resolve(a.shelf, a.name).level == "batch"]
-        if self.stored_draws and batch_level:
-            raise HearlessError(
-                f"stored teacher logits follow clip-level augmentation only, got {', '.join(batch_level)}; "
+                f"stored teacher logits follow clip-level augmentation only, got {', '.join(unheard)}; "
                 "set stored_draws=0."
             )
 

@@ -40,8 +40,7 @@ class Running:
     @torch.no_grad()
     def __call__(self, batch: Batch, epoch: int = 0) -> Prediction:
         """Explain a batch."""
-        heard = (batch.waveform if batch.taught is None else batch.taught).to(self.torch_device)
-        said = [p(p.observe(heard, batch.rate_hz, batch.devices)) for p in self.pipelines]
+        said = [p.judge(*p.hear(batch, self.torch_device, teaching=True)) for p in self.pipelines]
         logits = torch.stack([one.logits for one in said])
         return Prediction(self._combine(logits, batch), said[0].embedding, said[0].features)
 

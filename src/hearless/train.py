@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from hearless import evaluate
-from hearless.interfaces import Augmentation, Batch, HearlessError, Objective, Prediction
-from hearless.loading import Loader, draw, generator
+from hearless.interfaces import Batch, HearlessError, Objective, Prediction
+from hearless.loading import Loader, generator
 from hearless.pipeline import Pipeline
 from hearless.recipe import Recipe, Stage
 from hearless.run import Run, flatten_optimizer, load_tensors, restore_optimizer, save_tensors
@@ -107,11 +107,6 @@ class Training:
         """The epochs of all stages."""
         return sum(stage.epochs for stage in self.recipe.stages)
 
-    @property
-    def keep_masks(self) -> tuple[tuple[int, Augmentation], ...]:
-        """The augmentations that mask inside the classifier, with their place in the recipe."""
-        return tuple((i, a) for i, a in enumerate(self.training.augmentations) if a.place == "keep")
-
 
 def load_parts(pipeline: Pipeline, run: Run, name: str) -> None:
     """Load the trained parts of a checkpoint into a pipeline.
@@ -146,7 +141,7 @@ class _Stage:
         optimizer = torch.optim.AdamW(
             parameters, lr=stage.learning_rate, betas=stage.betas, weight_decay=stage.weight_decay, fused=True
         )
-        self.module, self.optimizer = fabric.setup(training.pipeline, optimizer, move_to_device=False)
+        self.optimizer = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimizer))
         self.steps = sum(1 for _ in range(0, len(training.training.clips), training.training.batch_size))
 
     def _bind(self) -> None:
@@ -155,14 +150,11 @@ class _Stage:
         batch = Batch(batch.waveform[:2], batch.rate_hz, batch.target[:2], batch.clips[:2], batch.weight[:2])
         self.t.pipeline.eval()
         with torch.no_grad():
-            student = self.t.pipeline(self._observe(batch))
+            student = self.t.pipeline.judge(*self.t.pipeline.hear(batch, self.t.torch_device))
             teacher = self.t.explain(batch, 0) if self.t.explain else None
         for objective in self.objectives:
             cast(Objective, objective).bind(student, teacher)
         self.t.pipeline.train_only(self.stage.trains)
-
-    def _observe(self, batch: Batch) -> Tensor:
-        return self.t.pipeline.observe(batch.waveform.to(self.t.torch_device), batch.rate_hz, batch.devices)
 
     def fit(self) -> None:
         """Run the epochs that are left."""
@@ -192,7 +184,7 @@ class _Stage:
         rows = self.t.run.metrics()[:done]
         if done == self.first:
             return rows, done, None
-        restore_optimizer(cast(torch.optim.Optimizer, self.optimizer), tensors)
+        restore_optimizer(self.optimizer, tensors)
         _restore(self.objectives, tensors)
         return rows, done, state["best"]
 
@@ -205,7 +197,7 @@ class _Stage:
             rate = learning_rate(self.stage, (epoch - self.first + step / self.steps) / self.stage.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            terms = self._step(batch, epoch, step, draw_key)
+            terms = self._step(batch, epoch, step)
             clips += len(batch.clips)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
@@ -215,13 +207,13 @@ class _Stage:
                 self.t.tick(Tick(epoch + 1, self.t.n_epochs, clips, len(loader.clips), speed, means))
         return {name: value / clips for name, value in sums.items()}
 
-    def _step(self, batch: Batch, epoch: int, step: int, draw_key: tuple[int, int]) -> dict[str, float]:
+    def _step(self, batch: Batch, epoch: int, step: int) -> dict[str, float]:
         torch.manual_seed(int(generator("step", self.t.seed, epoch, step).integers(2**62)))
         with torch.no_grad():
-            observation = self._observe(batch)
-            keep = self._keep_mask(batch, observation, draw_key)
+            features, keep = self.t.pipeline.hear(batch, self.t.torch_device)
         teacher = self.t.explain(batch, epoch) if self.t.explain else None
-        student = self.module(observation, keep)
+        with self.fabric.autocast():
+            student = self.t.pipeline.judge(features, keep)
         terms = self._terms(student, teacher, batch)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -236,20 +228,11 @@ class _Stage:
 
     def _terms(self, student: Prediction, teacher: Prediction | None, batch: Batch) -> dict[str, Tensor]:
         target, weight = batch.target.to(self.t.torch_device), batch.weight.to(self.t.torch_device)
-        student = replace(student, logits=student.logits.float())
+        student = replace(student, logits=student.logits.float(), embedding=student.embedding.float())
         terms: dict[str, Tensor] = {}
         for objective in self.objectives:
             terms |= objective(student, teacher, target, weight)
         return terms
-
-    def _keep_mask(self, batch: Batch, observation: Tensor, key: tuple[int, int]) -> Tensor | None:
-        if not self.t.keep_masks:
-            return None
-        axes = self.t.pipeline.axes(observation.shape[-1])
-        mask = torch.ones(len(batch.clips), 1, len(axes.band_hz), axes.n_frames, device=observation.device)
-        for place, augmentation in self.t.keep_masks:
-            mask = augmentation.apply(mask, draw(augmentation, place, batch.clips, key, self.t.training.clip_s), axes)
-        return mask
 
     def _keep(
         self, epoch: int, rows: list[dict[str, Any]], scores: dict[str, float], best: float | None
@@ -265,7 +248,7 @@ class _Stage:
             save_tensors(self.t.run.checkpoint("best"), model, {"epoch": epoch + 1, **scores})
         self.t.run.write_metrics(rows)
         objectives = {f"objective.{i}.{k}": v for i, o in enumerate(self.objectives) for k, v in o.state_dict().items()}
-        optimizer = flatten_optimizer(cast(torch.optim.Optimizer, self.optimizer))
+        optimizer = flatten_optimizer(self.optimizer)
         save_tensors(self.t.run.checkpoint("last"), {**model, **optimizer, **objectives}, state)
         return best
 

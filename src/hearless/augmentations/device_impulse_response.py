@@ -52,7 +52,7 @@ class DeviceImpulseResponse:
     LOCATION = ("folder",)
     """Where the responses lie changes no number; ``content`` says what they are."""
 
-    place: Literal["waveform", "features", "keep"] = "waveform"
+    place: Literal["waveform", "features", "keep", "clips"] = "waveform"
     hearers: Literal["both", "student"] = "both"
     level: Literal["clip", "batch"] = "clip"
 

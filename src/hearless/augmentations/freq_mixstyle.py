@@ -58,7 +58,7 @@ class FreqMixStyle:
         HearlessError: a probability outside 0..1, or an alpha that is not above 0.
     """
 
-    place: Literal["waveform", "features", "keep"] = "features"
+    place: Literal["waveform", "features", "keep", "clips"] = "features"
     hearers: Literal["both", "student"] = "student"
     level: Literal["clip", "batch"] = "batch"
 

@@ -37,7 +37,7 @@ class FrequencyMask:
         HearlessError: a fraction outside 0..1, an empty range, or a fill that is not finite.
     """
 
-    place: Literal["waveform", "features", "keep"] = "features"
+    place: Literal["waveform", "features", "keep", "clips"] = "features"
     hearers: Literal["both", "student"] = "student"
     level: Literal["clip", "batch"] = "clip"
 

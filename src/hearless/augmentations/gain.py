@@ -21,7 +21,7 @@ EXAMPLE: dict[str, Any] = {"max_db": 6.0}
 class Gain:
     """Scale each clip by a gain uniform in ±``max_db``."""
 
-    place: Literal["waveform", "features", "keep"] = "waveform"
+    place: Literal["waveform", "features", "keep", "clips"] = "waveform"
     hearers: Literal["both", "student"] = "both"
     level: Literal["clip", "batch"] = "clip"
 

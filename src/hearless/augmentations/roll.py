@@ -32,7 +32,7 @@ class Roll:
     ``student_only`` leaves the teacher with the clip as it was (a stored logit of the plain clip, as many do).
     """
 
-    place: Literal["waveform", "features", "keep"] = "waveform"
+    place: Literal["waveform", "features", "keep", "clips"] = "waveform"
     level: Literal["clip", "batch"] = "clip"
 
     def __init__(self, *, max_s: float | None = None, student_only: bool = False) -> None:

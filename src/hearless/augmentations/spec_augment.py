@@ -59,7 +59,7 @@ class SpecAugment:
         mel: the Mel scale they are uniform on: slaney, htk or kaldi.
     """
 
-    place: Literal["waveform", "features", "keep"] = "keep"
+    place: Literal["waveform", "features", "keep", "clips"] = "keep"
     hearers: Literal["both", "student"] = "student"
     level: Literal["clip", "batch"] = "clip"
 

@@ -26,7 +26,7 @@ EXAMPLE: dict[str, Any] = {"maximum": 0.1}
 class SpectrogramNoise:
     """Add to each clip noise uniform in 0..strength, the strength uniform in 0..``maximum``."""
 
-    place: Literal["waveform", "features", "keep"] = "features"
+    place: Literal["waveform", "features", "keep", "clips"] = "features"
     hearers: Literal["both", "student"] = "both"
     level: Literal["clip", "batch"] = "clip"
 

@@ -42,7 +42,7 @@ class TimeFrequencyMask:
         HearlessError: neither stripe, a width or an edge out of range, an unknown scale, or a value that is not finite.
     """
 
-    place: Literal["waveform", "features", "keep"] = "features"
+    place: Literal["waveform", "features", "keep", "clips"] = "features"
     hearers: Literal["both", "student"] = "both"
     level: Literal["clip", "batch"] = "clip"
 

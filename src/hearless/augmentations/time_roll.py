@@ -24,7 +24,7 @@ EXAMPLE: dict[str, Any] = {"max_s": 0.1}
 class TimeRoll:
     """Roll each clip's features by up to ``max_s`` seconds either way."""
 
-    place: Literal["waveform", "features", "keep"] = "features"
+    place: Literal["waveform", "features", "keep", "clips"] = "features"
     hearers: Literal["both", "student"] = "both"
     level: Literal["clip", "batch"] = "clip"
 

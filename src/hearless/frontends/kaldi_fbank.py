@@ -125,7 +125,7 @@ class KaldiFbank(nn.Module):
 
     def axes(self, n_samples: int) -> Axes:
         """Say where the features of ``n_samples`` lie; frames of padding count."""
-        return Axes(self.band_hz, HOP / RATE_HZ, self.frames or self._whole_frames(n_samples))
+        return Axes(self.band_hz, HOP / RATE_HZ, self.frames or self._whole_frames(n_samples), self.mask_value)
 
     def _whole_frames(self, n_samples: int) -> int:
         return max(0, (resampled_length(n_samples, self.input_rate_hz, RATE_HZ) - WINDOW) // HOP + 1)

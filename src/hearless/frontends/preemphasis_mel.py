@@ -27,6 +27,8 @@ EXAMPLE: dict[str, Any] = {"input_rate_hz": 1000}
 
 PRE_EMPHASIS = 0.97
 FLOOR = (math.log(1e-5) + 4.5) / 5.0
+MASK_VALUE = 4.5 / 5.0
+"""What a logarithm of 0, before the offset and the scale, is after them."""
 
 
 class PreEmphasisMel(nn.Module):
@@ -107,4 +109,5 @@ class PreEmphasisMel(nn.Module):
 
     def axes(self, n_samples: int) -> Axes:
         """Say where the features of ``n_samples`` lie."""
-        return Axes(self.band_hz, self.mel_power.analysis.hop_ms / 1000.0, self.mel_power.n_frames(n_samples))
+        n_frames = self.mel_power.n_frames(n_samples)
+        return Axes(self.band_hz, self.mel_power.analysis.hop_ms / 1000.0, n_frames, MASK_VALUE)
