@@ -73,15 +73,27 @@ class Weights:
     """A published weights file of a classifier: one row of its file's weights table.
 
     ``arguments`` are the classifier's constructor arguments, ``frontend`` the features it was trained on,
-    ``labels`` the name of its label set in `hearless.labels`.
+    ``labels`` the name of its label set in `hearless.labels`.  Without them it is a start for training, no listener
+    (weights of images).
     """
 
     remote: Remote
     licence: str
     source: str
     arguments: Mapping[str, Any]
-    frontend: Spec
-    labels: str
+    frontend: Spec | None = None
+    labels: str = ""
+
+    @property
+    def view(self) -> Spec:
+        """The front end of a listener.
+
+        Raises:
+            HearlessError: these weights are a start for training.
+        """
+        if self.frontend is None:
+            raise HearlessError(f"{self.source}: a start for training, no listener; train it, then name the run.")
+        return self.frontend
 
 
 @dataclass(frozen=True, slots=True)

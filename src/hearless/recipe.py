@@ -15,7 +15,8 @@ from hearless.pipeline import PARTS, PipelineSpec
 from hearless.spec import Spec, digest, fit_type, require_shelf, resolve, spec_from_json, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 
-SCHEDULES = ("constant", "one_cycle")
+SCHEDULES = ("constant", "one_cycle", "step")
+OPTIMIZERS = ("adam", "adamw")
 PROTOCOLS = ("honest", "paper")
 ADDED_LATER = {"added_later": True}
 """Metadata of a field that came after the first release: at its default, which reproduces the past, it stays out of
@@ -27,7 +28,9 @@ class Stage:
     """Some epochs with the same objectives, optimiser and trained parts.
 
     ``learning_rate`` is the peak; ``schedule`` "constant" keeps it, "one_cycle" warms up over 30 % of the steps from
-    1/25 of it and anneals to 1e-5 of that (cosine).  Adam with ``betas`` and decoupled ``weight_decay``.
+    1/25 of it and anneals to 1e-5 of that (cosine), "step" multiplies it by ``decay`` after ``decay_after`` epochs and
+    every ``decay_every`` thereafter.  ``optimizer`` "adamw" decouples ``weight_decay`` from ``betas``' moments, "adam"
+    adds it to the gradient.
     """
 
     objectives: tuple[Spec, ...]
@@ -37,6 +40,10 @@ class Stage:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     trains: tuple[str, ...] = PARTS
+    optimizer: str = field(default="adamw", metadata=ADDED_LATER)
+    decay: float = field(default=0.85, metadata=ADDED_LATER)
+    decay_after: int = field(default=5, metadata=ADDED_LATER)
+    decay_every: int = field(default=5, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _fit_types(self)
@@ -48,6 +55,10 @@ class Stage:
         _require(self.schedule in SCHEDULES, "schedule", f"be one of {', '.join(SCHEDULES)}", self.schedule)
         _require(len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "betas", "be two in 0..1", self.betas)
         _require(self.weight_decay >= 0, "weight_decay", "be 0 or more", self.weight_decay)
+        _require(self.optimizer in OPTIMIZERS, "optimizer", f"be one of {', '.join(OPTIMIZERS)}", self.optimizer)
+        _require(0 < self.decay <= 1, "decay", "lie in 0..1, 0 excluded", self.decay)
+        _require(self.decay_after >= 1, "decay_after", "be at least 1", self.decay_after)
+        _require(self.decay_every >= 1, "decay_every", "be at least 1", self.decay_every)
         _require(
             bool(self.trains) and set(self.trains) <= set(PARTS), "trains", f"be among {', '.join(PARTS)}", self.trains
         )

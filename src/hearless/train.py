@@ -45,6 +45,9 @@ def learning_rate(stage: Stage, done: float) -> float:
     """Return the learning rate when ``done`` (0 … 1) of the stage's steps are over."""
     if stage.schedule == "constant":
         return stage.learning_rate
+    if stage.schedule == "step":
+        over = math.floor(done * stage.epochs + 1e-6) - stage.decay_after
+        return stage.learning_rate * stage.decay ** (0 if over < 0 else 1 + over // stage.decay_every)
     warm = 0.3
     low, last = stage.learning_rate / 25, stage.learning_rate / 25e4
     start, end, share = (low, stage.learning_rate, done / warm) if done < warm else (
@@ -138,7 +141,8 @@ class _Stage:
         for objective in self.objectives:
             objective.to(training.torch_device)
             parameters += list(objective.parameters())
-        optimizer = torch.optim.AdamW(
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[stage.optimizer]
+        optimizer = kind(
             parameters, lr=stage.learning_rate, betas=stage.betas, weight_decay=stage.weight_decay, fused=True
         )
         self.optimizer = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimizer))

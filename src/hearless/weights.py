@@ -67,9 +67,9 @@ def as_listener(path: Path, name: str | None = None) -> tuple[Pipeline, tuple[st
             f"{path.name}: {what}; say which with --backbone NAME ({', '.join(sorted(weights_table()))})."
         )
     class_name, row = backbone(name or names[0])
-    rate_hz = int(row.frontend.arguments["input_rate_hz"])
+    rate_hz = int(row.view.arguments["input_rate_hz"])
     spec = PipelineSpec(
-        named("captures", "FullBand", rate_hz=rate_hz), row.frontend, named("classifiers", class_name, **row.arguments)
+        named("captures", "FullBand", rate_hz=rate_hz), row.view, named("classifiers", class_name, **row.arguments)
     )
     labels = label_names(row.labels)
     pipeline = spec.build(len(labels))

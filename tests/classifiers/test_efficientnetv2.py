@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from hearless.classifiers._fused_blocks import GatedBlock, PlainBlock, convolution, same
-from hearless.classifiers.efficientnetv2 import IMAGENET, STEM_WEIGHT, EfficientNetV2
+from hearless.classifiers.efficientnetv2 import STEM_WEIGHT, WEIGHTS, EfficientNetV2
 from hearless.interfaces import HearlessError
 
 
@@ -186,5 +186,11 @@ def test_wrong_arguments(arguments, said):
 
 
 def test_the_imagenet_files_name_begins_its_checksum():
-    assert IMAGENET.checksum.startswith("sha256:" + IMAGENET.filename.removesuffix(".pth").rpartition("-")[2])
-    assert IMAGENET.url.endswith(IMAGENET.filename)
+    remote = WEIGHTS["efficientnetv2_b2_imagenet"].remote
+    assert remote.checksum.startswith("sha256:" + remote.filename.removesuffix(".pth").rpartition("-")[2])
+    assert remote.url.endswith(remote.filename)
+
+
+def test_weights_of_images_are_no_listener():
+    with pytest.raises(HearlessError, match="a start for training, no listener"):
+        print(WEIGHTS["efficientnetv2_b2_imagenet"].view)

@@ -104,12 +104,12 @@ def weights_table() -> dict[str, tuple[str, Weights]]:
 
 
 def backbone(name: str) -> tuple[str, Weights]:
-    """Return class name and row of the weights file with this short name, such as ``"mn04"``.
+    """Return class name and row of the weights file with this short name, such as ``"mn04"``; starts are left out.
 
     Raises:
         HearlessError: there is none; those known are listed.
     """
-    table = weights_table()
+    table = {short: found for short, found in weights_table().items() if found[1].frontend}
     if name not in table:
         raise HearlessError(f"backbone must be one of {', '.join(sorted(table))}, got {name!r}.")
     return table[name]
@@ -133,7 +133,9 @@ def recognise(state: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Any], li
 
 
 def _alike(row: Weights, arguments: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Say whether a published file has these arguments and, where the state tells (PANNs), this sampling rate."""
+    """Say whether a published listener has these arguments and, where the state tells (PANNs), this sampling rate."""
+    if row.frontend is None:
+        return False
     window = shapes.get("spectrogram_extractor.stft.conv_real.weight")
     same_rate = window is None or row.frontend.arguments.get("reference_rate_hz") == round(window[-1] / 0.032)
     return same_rate and all(arguments.get(key) == value for key, value in row.arguments.items())

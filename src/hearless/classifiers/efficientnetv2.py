@@ -195,13 +195,17 @@ def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
         raise HearlessError(f"EfficientNetV2: {name} must be one of {', '.join(known)}, got {value!r}.")
 
 
-WEIGHTS: dict[str, Weights] = {}
-"""None of sounds.  `IMAGENET` is a start, no listener: it knows neither a front end nor classes of sound."""
-
-IMAGENET = Remote(
-    url="https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-effv2-weights/"
-    "tf_efficientnetv2_b2-847de54e.pth",
-    filename="tf_efficientnetv2_b2-847de54e.pth",
-    checksum="sha256:847de54eb133fad3ab1230ff637ed242aefe9fd2da197d041e6753d9ec5a80bd",
-)
-"""B2 of timm (Apache-2.0), 1,000 classes of images: load with ``replace_output=True``."""
+WEIGHTS: dict[str, Weights] = {
+    "efficientnetv2_b2_imagenet": Weights(
+        remote=Remote(
+            url="https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-effv2-weights/"
+            "tf_efficientnetv2_b2-847de54e.pth",
+            filename="tf_efficientnetv2_b2-847de54e.pth",
+            checksum="sha256:847de54eb133fad3ab1230ff637ed242aefe9fd2da197d041e6753d9ec5a80bd",
+        ),
+        licence="Apache-2.0",
+        source="timm, tf_efficientnetv2_b2.in1k: 1,000 classes of images",
+        arguments={"variant": "b2", "n_classes": 1000},
+    )
+}
+"""A start, no listener: it knows neither a front end nor classes of sound."""

@@ -57,8 +57,8 @@ def backbone(name: str, weights: str | None = None, sha256: str = "") -> Backbon
         return Backbone(name, SCRATCH[name], spec(PreEmphasisMel, input_rate_hz=TEACHER_RATE_HZ), None)
     class_name, row = published(name)
     classifier = checked(Spec("classifiers", class_name, row.arguments))
-    panns = row.frontend.name == "LogMel"
-    frontend = checked(row.frontend).replace(
+    panns = row.view.name == "LogMel"
+    frontend = checked(row.view).replace(
         input_rate_hz=TEACHER_RATE_HZ, **({"reference_rate_hz": TEACHER_RATE_HZ} if panns else {})
     )
     known = (row.remote.checksum or "").partition("sha256:")[2]
