@@ -133,8 +133,9 @@ def write(path: Path, rows: Sequence[Row], load: float) -> None:
         "# What hearless costs\n\n"
         "Written by `make bench`.  Each row compares ours with the plain reference in [plain.py](plain.py), both "
         "measured in turn in one run on one machine; a number is the median, a ratio the median of the ratios.  "
-        "The ratio of a speed says how many times faster ours is, that of a memory or start-up row is ours over the "
-        "plain one.  Decoding and a stored teacher's pass happen once, before the steps that are timed.  "
+        "The ratio of a speed says how many times faster ours is, that of a memory, start-up or share row is ours over "
+        "the plain one (of a share: the whole network).  "
+        "Decoding and a stored teacher's pass happen once, before the steps that are timed.  "
         f"One-minute load before the run: {load:.1f}.\n\n" + table(rows),
         encoding="utf-8",
     )

@@ -106,6 +106,17 @@ def upsampled(samples: Samples, low_hz: int = 1000) -> Samples:
     return np.asarray(soxr.resample(low, low_hz, RATE_HZ), np.float32)
 
 
+def masked(features: Tensor, paths: Sequence[tuple[nn.Module, nn.Module]]) -> Tensor:
+    """Enhance features as paper 002 words it: every block averages a whole 2-D mask over either axis, makes another.
+
+    ``paths`` are each block's two 1-D networks, over frames and over bands.
+    """
+    mask = features
+    for over_frames, over_bands in paths:
+        mask = over_bands(mask.mean(3))[..., :, None] * over_frames(mask.mean(2))[..., None, :]
+    return features * mask
+
+
 def update(student: nn.Module, features: Tensor, loss_of: Loss, optimizer: torch.optim.Optimizer) -> None:
     """Take one training step on features, with ``loss_of(logits)``."""
     optimizer.zero_grad()

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import enhancing
 import footprint
 import hearing
 import training
@@ -23,6 +24,7 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
     """Measure everything, one row after the other."""
     yield from hearing.rows(repeats=2 if quick else 9, n_clips=8 if quick else 32)
     yield from training.rows(folder, steps=2 if quick else 6, batch_size=8 if quick else 32)
+    yield from enhancing.rows(repeats=1 if quick else 3)
     yield from footprint.rows(folder, repeats=2 if quick else 5, long_s=600 if quick else 3600)
 
 

@@ -24,8 +24,9 @@ from hearless.interfaces import Frontend
 from hearless.loading import Loader, Table, open_store, read_table
 from hearless.pipeline import Pipeline
 from hearless.recipe import Recipe
+from hearless.recipes._shared import TEACHER_RATE_HZ
 from hearless.recipes.low_rate import cssd
-from hearless.recipes.low_rate.settings import TEACHER_RATE_HZ, Settings, from_words
+from hearless.recipes.low_rate.settings import Settings, from_words
 from hearless.run import Run
 from hearless.spec import spec
 from hearless.teaching import Explain, Running, store

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from hearless.enhancers.time_frequency_enhancer import TimeFrequencyEnhancer
 from hearless.frontends.log_mel import LogMel
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.objectives.self_distillation import self_distillation_loss
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import enhancing
 import hearing
 import measure
 import plain
@@ -68,6 +70,15 @@ def test_plain_loss_is_ours():
     assert float(plain.cssd_loss(student, teacher, target)) == pytest.approx(float(ours), rel=1e-5)
 
 
+@pytest.mark.parametrize("n_blocks", [1, 2, 4])
+def test_plain_enhancer_is_ours(n_blocks):
+    ours = TimeFrequencyEnhancer(n_blocks=n_blocks, channels=8)
+    features = torch.randn(2, 1, 24, 40, generator=torch.Generator().manual_seed(0))
+    theirs = plain.masked(features, enhancing.paths(ours))
+    torch.testing.assert_close(theirs, ours(features), atol=1e-5, rtol=0)
+    assert (theirs / features).std() > 1e-3  # there is a mask
+
+
 def test_rows_say_whether_an_aim_is_met():
     assert measure.faster("speed", [1.0, 1.0, 2.0], [4.0, 5.0, 12.0], 1000.0, "≥ 5").cells()[1:5] == [
         "1000", "5000", "5.00", "≥ 5: met"
@@ -102,3 +113,14 @@ def test_training_is_measured(monkeypatch, tmp_path):
     assert stored.aim == "≥ 5"
     assert stored.plain > 0 < listens.plain
     assert layouts.ours > 0
+
+
+def test_enhancing_is_measured(monkeypatch):
+    monkeypatch.setattr(measure, "LEAST_S", 1e-4)
+    rows = list(enhancing.rows(1, batch_size=2, n_frames=32, variant="b0"))
+    whats = [row.what.partition(",")[0] for row in rows]
+    shares = ["training step", "inference"] * 3
+    assert whats == [*shares, "a whole step with TFE(4) / without", *["forward and backward", "inference"] * 2]
+    assert [row.aim for row in rows] == [""] * 4 + ["≤ 0.05"] * 2 + [""] * 5
+    assert all(0 < row.ratio < 1 for row in rows[:6])
+    assert rows[6].plain > 0

@@ -59,15 +59,17 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; from hearless import cli\n"
         "try: cli.app(['--help'])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'numpy', 'scipy', 'soundfile', 'rich.progress'} & set(sys.modules)))"
+        "print(sorted({'torch', 'numpy', 'scipy', 'soundfile', 'rich.progress', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("list", "fetch", "train", "study", "evaluate", "compare", "predict", "demo"):
+    for command in ("list", "fetch", "train", "study", "evaluate", "compare", "predict", "show", "demo"):
         assert f"  {command} " in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "study", "predict", "evaluate", "compare", "fetch", "list", "demo"])
+@pytest.mark.parametrize(
+    "command", ["train", "study", "predict", "show", "evaluate", "compare", "fetch", "list", "demo"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage: " in hearless(command, "--help").stdout
 
@@ -330,6 +332,66 @@ def test_weights_stand_in_the_models_place(shared: Path) -> None:
     assert len(said) == 2
     for one in said:
         assert {"Dog", "Animal"} & set(one["scores"])
+
+
+# --- show -----------------------------------------------------------------------------------------------------------
+
+
+def test_show_draws_and_says_what_to_type_next(model: Path, sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sounds.parent)
+    result = hearless("show", model, sounds / "hum1.wav", "--top", 2)
+    assert (sounds.parent / "hum1.show.png").read_bytes().startswith(b"\x89PNG")
+    assert "The picture: hum1.show.png" in result.stdout
+    assert "- heard: PreEmphasisMel, 24 bands × 50 frames" in result.stdout
+    assert f"hearless predict {model} {sounds / 'hum1.wav'} --windows" in result.stdout
+    assert f"hearless evaluate {model}" in result.stdout
+    (said,) = json.loads(hearless("predict", model, sounds / "hum1.wav", "--top", 2, "--json").stdout)
+    rows = [line.split() for line in result.stdout.splitlines() if line.strip().startswith(("hiss ", "hum ", "tick "))]
+    assert [row[0] for row in rows] == list(said["scores"])
+    assert [float(row[1]) for row in rows] == pytest.approx(list(said["scores"].values()), abs=0.01)
+    assert result.stderr == ""
+
+
+def test_show_prints_json_and_says_what_part_it_drew(model: Path, tmp_path: Path) -> None:
+    sound, out = tmp_path / "long.wav", tmp_path / "pictures" / "long.svg"
+    soundfile.write(sound, 0.1 * np.random.default_rng(0).standard_normal(9600), 8000)
+    found = json.loads(hearless("show", model, sound, "--out", out, "--json").stdout)
+    assert (found["picture"], found["seconds"], found["end_s"]) == (str(out), 1.2, 0.5)
+    assert sum(found["scores"].values()) == pytest.approx(1)
+    assert "<svg" in out.read_text()
+    assert "the first 0.5 s of 1.2 s" in hearless("show", model, sound, "--out", out).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["MODEL"], "name a model, then the sounds: hearless show"),
+        (["nowhere", "SOUNDS/hum1.wav"], "nowhere holds no finished run"),
+        (["MODEL", "SOUNDS/broken.wav"], "broken.wav is not a sound file"),
+        (["MODEL", "SOUNDS"], "must be a sound file, got a folder"),
+        (["MODEL", "SOUNDS/hum1.wav", "SOUNDS/tick1.wav"], "one sound at a time, got "),
+        (["MODEL", "MODEL", "SOUNDS/hum1.wav"], "one model at a time"),
+        (["MODEL", "SOUNDS/hum1.wav", "--top", "0"], "top must be at least 1"),
+        (["MODEL", "SOUNDS/hum1.wav", "--out", "SOUNDS/hum1.docx"], "hum1.docx could not be written"),
+        (["SOUNDS/hum1.wav", "--weights", "nowhere.pt"], "weights must be a file"),
+    ],
+)
+def test_show_refuses_in_a_sentence(model: Path, sounds: Path, words: list[str], said: str) -> None:
+    typed = [word.replace("MODEL", str(model)).replace("SOUNDS", str(sounds)) for word in words]
+    result = hearless("show", *typed, code=1)
+    assert result.stderr.startswith("hearless: ")
+    assert said in result.stderr
+    assert {path.suffix for path in sounds.iterdir()} == {".wav", ".txt"}
+
+
+@pytest.mark.data
+def test_weights_alone_show_a_sound(shared: Path, tmp_path: Path) -> None:
+    weights = shared / "weights" / "mn04_audioset" / "mn04_as_mAP_432.safetensors"
+    clip = shared / "data" / "esc50_subset_16k" / "audio" / "1-100032-A-0.flac"
+    text = hearless("show", "--weights", weights, clip, "--out", tmp_path / "dog.png").stdout
+    assert "hearless evaluate" not in text
+    assert f"hearless predict {clip} --weights {weights} --windows" in text
+    assert "Dog" in text or "Animal" in text
 
 
 # --- studies --------------------------------------------------------------------------------------------------------

@@ -7,18 +7,29 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.axes
 import numpy as np
 import pytest
 import soundfile
 import torch
+from matplotlib.image import imread
 
 import hearless
 from hearless import door, evaluate
+from hearless.captures.low_rate import LowRate
+from hearless.captures.third_octave import ThirdOctave
+from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.synthetic import Synthetic
+from hearless.enhancers.pinv_transcoder import PINVTranscoder
+from hearless.enhancers.time_frequency_enhancer import TimeFrequencyEnhancer
+from hearless.frontends.band_levels import BandLevels
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
+from hearless.pipeline import PipelineSpec
 from hearless.run import Predictions, Run
 from hearless.spec import spec
 
@@ -190,6 +201,172 @@ def test_several_labels_a_clip_are_scored_apart(tiny: Path, tiny_runs: Path) -> 
     assert report.rows[0].metrics["mAP"].value == pytest.approx(
         evaluate.measures(stored, multi_label=True)["mAP"]
     )  # fmt: skip
+
+
+# --- show -----------------------------------------------------------------------------------------------------------
+
+LISTENER = PipelineSpec(
+    spec(LowRate), spec(PreEmphasisMel, input_rate_hz=1000, bands=24), spec(MobileNetV3, width=0.2)
+)  # fmt: skip
+MASKED = replace(LISTENER, enhancer=spec(TimeFrequencyEnhancer, n_blocks=2, channels=4))
+TRANSCODED = PipelineSpec(
+    spec(ThirdOctave), spec(BandLevels), spec(MobileNetV3, width=0.2), spec(PINVTranscoder, target="pann")
+)
+
+
+def untrained(made: PipelineSpec, window_s: float = 0.5, *, multi_label: bool = False) -> hearless.Model:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return hearless.Model(made.build(3).eval(), ("hiss", "hum", "tick"), multi_label, window_s, "runs/fold1")
+
+
+def by_hand(model: hearless.Model, samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features and the scores of a model without enhancer or head in plain steps."""
+    pipeline = model.pipeline
+    with torch.no_grad():
+        features = pipeline.frontend(pipeline.capture(torch.from_numpy(samples.astype(np.float32))[None], rate))
+        seen = features if pipeline.enhancer is None else pipeline.enhancer(features)
+        logits = pipeline.classifier(seen).logits[0].double().numpy()
+    return features[0, 0].numpy(), np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """Collect what matplotlib is given to draw."""
+    values = []
+    true = matplotlib.axes.Axes.imshow
+
+    def imshow(place: object, image: np.ndarray, **options: object) -> object:
+        values.append(image)
+        return true(place, image, **options)
+
+    monkeypatch.setattr(matplotlib.axes.Axes, "imshow", imshow)
+    return values
+
+
+def test_a_run_shows_what_it_hears(
+    trained: Callable[..., Run], tiny: Path, tmp_path: Path, painted: list[np.ndarray]
+) -> None:
+    run, sound = trained(), tiny / "audio" / "hum3.wav"
+    model = hearless.load(run)
+    shown = hearless.show(run.path, sound, tmp_path / "hum.png")
+    assert imread(shown.picture).shape[2] == 4
+    features, scores = by_hand(model, *soundfile.read(sound))
+    (drawn,) = painted
+    np.testing.assert_allclose(drawn, features, atol=1e-5)
+    assert [shown.scores[label] for label in model.labels] == pytest.approx(scores.tolist(), abs=1e-5)
+    assert list(shown.scores.values()) == sorted(shown.scores.values(), reverse=True)
+    assert shown.scores == pytest.approx(model.predict(sound), abs=2e-3)
+    assert (shown.seconds, shown.end_s, shown.part) == (0.5, 0.5, "")
+
+
+def test_a_mask_times_what_is_heard_is_what_the_classifier_sees(
+    tiny: Path, tmp_path: Path, painted: list[np.ndarray]
+) -> None:
+    model, sound = untrained(MASKED), tiny / "audio" / "tick2.wav"
+    shown = hearless.show(model, sound, tmp_path / "tick.png", top=2)
+    heard, mask, enhanced = painted
+    features, scores = by_hand(model, *soundfile.read(sound))
+    np.testing.assert_allclose(heard, features, atol=1e-5)
+    np.testing.assert_allclose(enhanced, heard * mask, rtol=1e-6)
+    assert 0 < mask.min() < mask.max() < 1
+    curves = mask.mean(axis=1)[:, None] * mask.mean(axis=0)[None] / mask.mean()  # of rank one, as paper 002 has it
+    np.testing.assert_allclose(mask, curves, rtol=1e-5)
+    assert list(shown.scores.values()) == pytest.approx(sorted(scores, reverse=True)[:2], abs=1e-6)
+    assert [(layer.name.partition(":")[0], layer.unit) for layer in shown.layers] == [
+        ("heard", "PreEmphasisMel feature"), ("mask", "factor"), ("enhanced", "PreEmphasisMel feature"),
+    ]  # fmt: skip
+
+
+def test_a_transcoder_shows_levels_and_what_it_makes_of_them(
+    tiny: Path, tmp_path: Path, painted: list[np.ndarray]
+) -> None:
+    model, sound = untrained(TRANSCODED, 1.0), tiny / "audio" / "hiss0.wav"
+    shown = model.show(sound, tmp_path / "hiss.png")
+    samples, rate = soundfile.read(sound)
+    levels, made = painted
+    features, _ = by_hand(model, np.pad(samples, (0, rate - len(samples))), rate)
+    np.testing.assert_allclose(levels, features, atol=1e-3)
+    with torch.no_grad():
+        expected = model.pipeline.enhancer(torch.from_numpy(levels)[None, None])[0, 0].numpy()
+    np.testing.assert_array_equal(made, expected)
+    assert (levels.shape, made.shape) == ((29, 8), (64, 101))
+    assert [(layer.unit, layer.axes and layer.axes.band_hz[0]) for layer in shown.layers] == [
+        ("level (dB)", pytest.approx(20, rel=0.02)), ("PINVTranscoder feature", None),
+    ]  # fmt: skip
+
+
+def test_of_a_longer_file_the_first_window_is_shown(tmp_path: Path, painted: list[np.ndarray]) -> None:
+    """At the model's own rate the scores are those that `predict` gives this window."""
+    model, sound = untrained(LISTENER, multi_label=True), tmp_path / "long.wav"
+    soundfile.write(sound, 0.1 * np.random.default_rng(0).standard_normal(16000 * 3), 16000, subtype="FLOAT")
+    shown = hearless.show(model, sound, tmp_path / "long.png")
+    (said,) = door.predict(model, sound, windows=True)
+    assert shown.scores == pytest.approx(said.ranked(said.windows[0].scores), abs=1e-6)
+    assert shown.part == "the first 0.5 s of 3 s"
+    samples, rate = soundfile.read(sound)
+    np.testing.assert_allclose(painted[0], by_hand(model, samples[:8000], rate)[0], atol=1e-5)
+    assert shown.title(model.name).splitlines()[1] == "runs/fold1, the first 0.5 s of 3 s"
+    assert shown.title("x" * 200).startswith("long.wav: ")
+
+
+def test_a_picture_lies_in_the_current_folder_and_is_made_anew(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = untrained(LISTENER)
+    assert model.show(tiny / "audio" / "hum1.wav").picture == Path("hum1.show.png")
+    Path("hum1.show.png").write_bytes(b"")
+    assert imread(model.show(tiny / "audio" / "hum1.wav").picture).shape[2] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["hum1.show.png"]
+
+
+def test_what_cannot_be_shown_is_refused(tiny: Path, tmp_path: Path) -> None:
+    sound, path = tiny / "audio" / "hum1.wav", tmp_path / "a.png"
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    soundfile.write(tmp_path / "slow.wav", np.zeros(500), 500)
+    model = untrained(MASKED)
+    for wrong, said in (
+        (tmp_path / "broken.wav", "broken.wav is not a sound file"),
+        (tmp_path / "none.wav", "does not exist"),
+        (tmp_path, "got a folder"),
+        (tmp_path / "slow.wav", "slow.wav: LowRate: a waveform at 500 Hz cannot be captured"),
+    ):
+        with pytest.raises(HearlessError, match=said):
+            model.show(wrong, path)
+    with pytest.raises(HearlessError, match="holds no finished run"):
+        hearless.show(tmp_path, sound, path)
+    with pytest.raises(HearlessError, match="top must be at least 1, got 0"):
+        model.show(sound, path, top=0)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("enhancer", r"hum1\.wav: TimeFrequencyEnhancer: a mask must be finite"),
+        ("classifier", r"hum1\.wav: runs/fold1: logits must be finite, got nan or inf; check"),
+    ],
+)
+def test_a_network_of_nan_is_refused(tiny: Path, tmp_path: Path, part: str, said: str) -> None:
+    model = untrained(MASKED)
+    with torch.no_grad():
+        for parameter in getattr(model.pipeline, part).parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(HearlessError, match=said):
+        model.show(tiny / "audio" / "hum1.wav", tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+    if part == "classifier":
+        with pytest.raises(HearlessError, match="logits must be finite"):
+            model.predict(np.zeros(4000), 8000)
+
+
+def test_what_is_shown_is_plain_json(tiny: Path, tmp_path: Path) -> None:
+    shown = untrained(MASKED).show(tiny / "audio" / "hum1.wav", tmp_path / "a.png", top=1)
+    found = json.loads(json.dumps(shown.to_json()))
+    assert (found["path"], found["picture"]) == (str(tiny / "audio" / "hum1.wav"), str(tmp_path / "a.png"))
+    assert found["layers"] == ["heard: PreEmphasisMel", "mask: TimeFrequencyEnhancer", "enhanced: heard × mask"]
+    assert len(found["scores"]) == 1
 
 
 # --- data sets, recipes, settings -----------------------------------------------------------------------------------

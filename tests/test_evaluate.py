@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,7 +172,7 @@ def test_a_table_pools_folds_and_averages_seeds() -> None:
 
     done = evaluated("x", PLACES)
     report = evaluate.tabulate(study(done), [done], LABELS, False)
-    assert report.columns == ("accuracy", "macro_f1")
+    assert report.columns == ("accuracy", "std_over_seeds", "macro_f1")
     line = report.rows[0]
     folds, seeds = ["1", "2"], [0, 1]
     assert line.metrics["accuracy"].value == pytest.approx(by_hand(accuracy_score, folds, seeds))
@@ -185,7 +186,9 @@ def test_a_table_pools_folds_and_averages_seeds() -> None:
             (p.logits.argmax(1) == i)[p.true.argmax(1) == i] for p in (said(fold, seed) for fold, seed in PLACES)
         ]
         assert line.per_class[label].value == pytest.approx(np.mean(np.concatenate(of_class)))
-    assert all(m.low <= m.value <= m.high for m in line.metrics.values())
+    assert all(m.low <= m.value <= m.high for name, m in line.metrics.items() if name != "std_over_seeds")
+    each = [by_hand(accuracy_score, folds, [seed]) for seed in seeds]
+    assert line.metrics["std_over_seeds"].value == pytest.approx(statistics.stdev(each))
     assert line.metrics["accuracy"].n == 24
     assert report.seconds_per_run == 2.0
 
@@ -202,7 +205,7 @@ def test_a_multi_label_table_shows_map() -> None:
         )
         for parts in pooled
     ]
-    assert report.columns == ("mAP",)
+    assert report.columns == ("mAP", "std_over_seeds")
     assert report.rows[0].metrics["mAP"].value == pytest.approx(np.mean(scores))
     assert report.rows[0].per_class["b"].value == pytest.approx(np.mean([s[1] for s in scores]))
 

@@ -20,7 +20,7 @@ from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
-from hearless.lab import Lab, Part, captures, check_rates, check_teacher_leak
+from hearless.lab import Lab, Part, captures, check_classes, check_rates, check_teacher_leak
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import PipelineSpec
@@ -220,8 +220,21 @@ def test_being_chosen_by_a_test_recording_is_a_leak_too(watched: Watched) -> Non
 
 def test_a_teacher_of_other_classes_is_refused(watched: Watched) -> None:
     other = replace(UPPER, dataset=spec(CsvLabels, table="meta.csv", label="kind"))
-    with pytest.raises(HearlessError, match=r"must share classes in one order, got \['loud', 'soft'\] and"):
+    with pytest.raises(HearlessError, match=r"classes in one order, got 2 and 3: the teacher alone has loud"):
         watched.run(taught(Trained(other)), "1", 0)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "said"),
+    [
+        (["a", "b"], ["a", "b", "c"], r"got 2 and 3: the student alone has c\. Train"),
+        (["a", "d"], ["a", "b"], "the teacher alone has d; the student alone has b; class 2 is 'd' to the teacher and"),
+        (["b", "a"], ["a", "b"], r"got 2 and 2: class 1 is 'b' to the teacher and 'a' to the student\."),
+    ],
+)
+def test_classes_that_differ_are_named(teacher: list[str], student: list[str], said: str) -> None:
+    with pytest.raises(HearlessError, match=said):
+        check_classes(teacher, student)
 
 
 def test_no_cross_fitted_copy_explains_a_clip_it_has_trained_on(

@@ -23,6 +23,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 
 from hearless import audio, loading
 from hearless.augmentations.gain import Gain
+from hearless.augmentations.mixup import Mixup
 from hearless.augmentations.roll import Roll
 from hearless.augmentations.spec_augment import SpecAugment
 from hearless.interfaces import Batch, Clip, HearlessError, Remote
@@ -508,6 +509,68 @@ def test_augmentation_is_what_drawing_and_applying_by_hand_gives(tmp_path: Path)
     assert draw(gain, 0, batch.clips, (3, 5), 0.1) == by_key
     assert draw(gain, 1, batch.clips, (3, 5), 0.1) != by_key
     assert len({d["gain_db"] for d in by_key}) == 4
+
+
+MIXING = (Gain(), Roll(max_s=0.02, student_only=True), Mixup(probability=0.8))
+
+
+def mixing(root: Path) -> Loader:
+    """Nine clips of two classes, one of them rarer and so heavier; the student hears more than its teacher."""
+    return loader(root, [900] * 9, "aaaaaabbb", batch_size=4, balance="weights", augmentations=MIXING)
+
+
+def test_mixup_mixes_both_ears_targets_and_weights_by_the_same_draws(tmp_path: Path) -> None:
+    made = mixing(tmp_path)
+    plain = replace(made, augmentations=MIXING[:2])
+    n_mixed = 0
+    for step, (batch, before) in enumerate(zip(made.epoch(3, 5), plain.epoch(3, 5), strict=True)):
+        assert batch.clips == before.clips
+        rng = generator("draw", 2, 3, 5, step)
+        draws = [MIXING[2].draw(rng, clip, made.clip_s) for clip in batch.clips]
+        share = np.array([d["share"] for d in draws])[:, None]
+        partner = np.argsort([d["place"] for d in draws])
+        n_mixed += int((share[:, 0] < 1).sum())
+        for name in ("waveform", "taught", "target", "weight"):
+            rows = getattr(before, name).numpy().astype(np.float64).reshape(len(draws), -1)
+            found = getattr(batch, name)
+            assert (found.shape, found.dtype) == (getattr(before, name).shape, torch.float32)
+            expected = share * rows + (1 - share) * rows[partner]
+            np.testing.assert_allclose(found.numpy().reshape(rows.shape), expected, rtol=1e-5, atol=1e-6)
+        assert not torch.equal(batch.waveform, batch.taught)
+        torch.testing.assert_close(batch.target.sum(1), torch.ones(len(draws)))
+        assert batch.changes == ()
+    assert 3 <= n_mixed <= 8
+    assert {value for batch in made.epoch(3, 5) for value in batch.target[:, 0].tolist()} - {0.0, 1.0}
+    assert len({value for batch in made.epoch(3, 5) for value in batch.weight.tolist()}) > 2
+
+
+def test_mixup_comes_from_seed_epoch_and_step(tmp_path: Path) -> None:
+    made = mixing(tmp_path)
+
+    def served(seed: int, epoch: int, key: tuple[int, int] = (0, 0)) -> list[Batch]:
+        return list(made.epoch(seed, epoch, key))
+
+    first, again = served(3, 5), served(3, 5)
+    assert len(first) == 2
+    for one, two in zip(first, again, strict=True):
+        for name in ("waveform", "taught", "target", "weight"):
+            assert torch.equal(getattr(one, name), getattr(two, name))
+
+    def mixtures(batches: list[Batch]) -> list[list[float]]:
+        return [sorted(batch.target[:, 0].tolist()) for batch in batches]
+
+    assert mixtures(first) == mixtures(served(3, 5, (9, 9)))  # the draw key is that of clips, not of batches
+    assert len({str(mixtures(served(seed, epoch))) for seed in (3, 4) for epoch in (5, 6)}) == 4
+    shares = [[d["share"] for d in draw(MIXING[2], 2, b.clips, (3, 5, s), 0.1)] for s, b in enumerate(first)]
+    assert set(shares[0]) & set(shares[1]) <= {1.0}
+
+
+def test_plain_batches_are_never_mixed(tmp_path: Path) -> None:
+    made = mixing(tmp_path)
+    for batch, before in zip(made.in_order(), replace(made, augmentations=()).in_order(), strict=True):
+        assert torch.equal(batch.waveform, before.waveform)
+        assert torch.equal(batch.target, before.target)
+        assert batch.taught is None
 
 
 def test_a_draw_follows_the_clip_through_any_batch(tmp_path: Path) -> None:

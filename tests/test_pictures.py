@@ -4,13 +4,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import matplotlib.axes
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from hearless.interfaces import Axes, HearlessError
-from hearless.pictures import Panel, bars, spectrograms
+from hearless.pictures import Layer, Panel, bars, layers, spectrograms
 from hearless.report import Report, Row
 from hearless.statistics import Measure
 
@@ -113,6 +115,89 @@ def test_wrong_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(HearlessError, match="could not be written"):
         bars(report(), tmp_path / "file" / "a.png")
+
+
+# --- layers ---------------------------------------------------------------------------------------------------------
+
+AXES = Axes((20.0, 63.0, 125.0, 250.0, 1000.0, 4000.0), 0.1, 30)
+HEARD = np.random.default_rng(0).normal(-40.0, 9.0, (6, 30))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, np.ndarray, dict[str, Any]]]:
+    """Collect what matplotlib is given: axes, values, options."""
+    calls = []
+    true = matplotlib.axes.Axes.imshow
+
+    def imshow(place: Any, values: np.ndarray, **options: Any) -> Any:
+        calls.append((place, values, options))
+        return true(place, values, **options)
+
+    monkeypatch.setattr(matplotlib.axes.Axes, "imshow", imshow)
+    return calls
+
+
+def test_layers_are_drawn_as_given_on_one_time_axis(tmp_path: Path, drawn: list[Any]) -> None:
+    stack = [Layer("heard", HEARD, "level (dB)", AXES), Layer("made", np.ones((64, 301)), "feature", None)]
+    path = layers(stack, tmp_path / "a.png", title="a dog")
+    assert imread(path).shape[2] == 4
+    (top, heard, options), (bottom, made, below) = drawn
+    np.testing.assert_array_equal(heard, HEARD)
+    np.testing.assert_array_equal(made, np.ones((64, 301)))
+    assert options["extent"] == pytest.approx((0, 3.0, -0.5, 5.5))  # 30 frames of 0.1 s
+    assert below["extent"] == pytest.approx((0, 3.0, -0.5, 63.5))
+    assert options["origin"] == "lower"
+    assert (options["vmin"], options["vmax"]) == pytest.approx((np.quantile(HEARD, 0.05), HEARD.max()))
+    assert top.get_xlim() == bottom.get_xlim() == pytest.approx((0, 3.0))
+    assert (top.get_ylabel(), bottom.get_ylabel()) == ("frequency (Hz)", "band")
+
+
+def test_layers_say_hz_where_their_bands_lie(tmp_path: Path, drawn: list[Any]) -> None:
+    layers([Layer("heard", HEARD, "level (dB)", AXES)], tmp_path / "a.png")
+    place = drawn[0][0]
+    said = dict(zip([t.get_text() for t in place.get_yticklabels()], place.get_yticks(), strict=True))
+    assert said == pytest.approx({"125": 2, "500": 3 + 250 / 750, "2000": 4 + 1 / 3, "4000": 5})  # 0.36 apart
+
+
+@pytest.mark.parametrize(
+    ("band_hz", "said"),
+    [
+        ((20.0, 60.5, 118.25), ["20", "118.2"]),  # no two round numbers
+        ((99.0,), ["99"]),
+        (tuple(10.0 * i for i in range(1, 500)), ["125", "500", "1000", "2000", "4000"]),  # 250 would touch 500
+    ],
+)
+def test_ticks_are_at_least_two_and_never_overlap(
+    tmp_path: Path, drawn: list[Any], band_hz: tuple[float, ...], said: list[str]
+) -> None:
+    layers([Layer("a", np.zeros((len(band_hz), 4)), "dB", Axes(band_hz, 0.1, 4))], tmp_path / "a.png")
+    assert sorted((t.get_text() for t in drawn[0][0].get_yticklabels()), key=float) == said
+
+
+def test_layers_carry_names_and_units(tmp_path: Path) -> None:
+    stack = [Layer("heard", HEARD, "level (dB)", AXES), Layer("mask", np.full((6, 30), 0.5), "factor", AXES)]
+    found = words(layers(stack, tmp_path / "a.svg", title="dog 0.91"))
+    assert {"heard", "mask", "level (dB)", "factor", "time (s)", "frequency (Hz)", "dog 0.91", "0.5", "4000"} <= found
+
+
+def test_any_title_is_drawn_as_it_is(tmp_path: Path) -> None:
+    """No formula between dollars, no warning of a letter that the font lacks."""
+    found = words(layers([Layer("a", HEARD, "dB", AXES)], tmp_path / "a.svg", title=r"$\wrong$ 犬"))
+    assert any(text.startswith(r"$\wrong$") for text in found)
+
+
+def test_layers_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
+    good, path = Layer("heard", HEARD, "dB", AXES), tmp_path / "a.png"
+    for stack in ([], [Layer("made", HEARD, "dB", None)]):
+        with pytest.raises(HearlessError, match="needs a layer, the first with axes"):
+            layers(stack, path)
+    with pytest.raises(HearlessError, match=r"panel 'mask': .* = \(6, 30\) as their axes say, got \(30, 6\)"):
+        layers([good, Layer("mask", HEARD.T, "factor", AXES)], path)
+    with pytest.raises(HearlessError, match=r"must be \[band, frame\].*got \(180,\)"):
+        layers([good, Layer("made", HEARD.ravel(), "dB", None)], path)
+    with pytest.raises(HearlessError, match="panel 'made': features must be finite"):
+        layers([good, Layer("made", np.where(HEARD > -40, np.nan, HEARD), "dB", None)], path)
+    assert not path.exists()
 
 
 def test_matplotlib_is_imported_only_to_draw() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from hearless.augmentations.freq_mixstyle import FreqMixStyle
 from hearless.augmentations.gain import Gain
+from hearless.augmentations.mixup import Mixup
 from hearless.augmentations.roll import Roll
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
@@ -95,6 +97,7 @@ def test_every_field_enters_the_hash(field: str) -> None:
 STAGE_OTHER: dict[str, Any] = {
     "objectives": (spec(CrossEntropy, label_smoothing=0.1),), "epochs": 3, "learning_rate": 2e-3,
     "schedule": "constant", "betas": (0.9, 0.99), "weight_decay": 0.1, "trains": ("classifier",),
+    "optimizer": "adam", "decay": 0.9, "decay_after": 6, "decay_every": 1,
 }  # fmt: skip
 
 
@@ -278,12 +281,16 @@ def test_an_objective_with_a_teacher_needs_one() -> None:
         recipe(stages=(HARD, SOFT))
 
 
-def test_stored_logits_do_not_follow_batch_level_augmentation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gain, "level", "batch")
-    mixed = {"stages": (SOFT,), "teacher": Trained(UPPER), "augmentations": (spec(Roll), spec(Gain))}
+def test_stored_logits_do_not_follow_mixed_clips() -> None:
+    mixed = {"stages": (SOFT,), "teacher": Trained(UPPER), "augmentations": (spec(Roll), spec(Mixup))}
     assert recipe(**mixed).stored_draws == 0
-    with pytest.raises(HearlessError, match="clip-level augmentation only, got Gain; set stored_draws=0"):
+    with pytest.raises(HearlessError, match="clip-level augmentation only, got Mixup; set stored_draws=0"):
         recipe(**mixed, stored_draws=2)
+
+
+def test_stored_logits_need_not_follow_what_the_student_alone_hears() -> None:
+    alone = {"augmentations": (spec(Roll), spec(FreqMixStyle)), "stages": (SOFT,), "teacher": Trained(UPPER)}
+    assert recipe(**alone, stored_draws=2).stored_draws == 2
 
 
 @pytest.mark.parametrize(
@@ -324,10 +331,14 @@ def test_out_of_range_is_refused(change: dict[str, Any], said: str) -> None:
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0, got nan"),
         ({"learning_rate": "1e-3"}, "learning_rate must be float, got '1e-3'"),
-        ({"schedule": "cosine"}, "schedule must be one of constant, one_cycle, got 'cosine'"),
+        ({"schedule": "cosine"}, "schedule must be one of constant, one_cycle, step, got 'cosine'"),
         ({"betas": (0.9, 1.0)}, "betas must be two in 0..1"),
         ({"betas": (0.9,)}, "betas must be two in 0..1"),
         ({"weight_decay": -0.1}, "weight_decay must be 0 or more"),
+        ({"optimizer": "sgd"}, "optimizer must be one of adam, adamw, got 'sgd'"),
+        ({"decay": 0.0}, "decay must lie in 0..1, 0 excluded, got 0.0"),
+        ({"decay_after": 0}, "decay_after must be at least 1, got 0"),
+        ({"decay_every": 0}, "decay_every must be at least 1, got 0"),
         ({"trains": ()}, "trains must be among enhancer, classifier, head"),
         ({"trains": ("frontend",)}, r"trains must be among enhancer, classifier, head, got \('frontend',\)"),
     ],

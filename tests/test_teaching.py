@@ -12,10 +12,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hearless.augmentations.freq_mixstyle import FreqMixStyle
 from hearless.augmentations.gain import Gain
+from hearless.augmentations.mixup import Mixup
 from hearless.augmentations.roll import Roll
+from hearless.augmentations.spec_augment import SpecAugment
+from hearless.augmentations.spectrogram_noise import SpectrogramNoise
+from hearless.augmentations.time_frequency_mask import TimeFrequencyMask
+from hearless.augmentations.time_roll import TimeRoll
 from hearless.captures.full_band import FullBand
-from hearless.interfaces import Axes, Batch, Clip, HearlessError, Prediction
+from hearless.frontends.kaldi_fbank import KaldiFbank
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.interfaces import Augmentation, Axes, Batch, Clip, HearlessError, Prediction
 from hearless.loading import AudioStore, Loader, Table
 from hearless.pipeline import Pipeline
 from hearless.teaching import STORE_SEED, Running, Stored, draw_key_of, mean_of, store
@@ -93,6 +101,88 @@ def test_a_running_teacher_hears_what_is_taught(served: Loader) -> None:
     assert not said.logits.requires_grad
     plain = next(served.in_order())
     assert torch.equal(Running((pipeline,))(plain).features.flatten(1), plain.waveform)
+
+
+BOTH: tuple[Augmentation, ...] = (
+    Gain(), Mixup(probability=1.0), TimeFrequencyMask(max_time_s=0.05), SpectrogramNoise(), TimeRoll(max_s=0.03),
+)  # fmt: skip
+
+
+def kaldi() -> Pipeline:
+    """A listener to Kaldi's log-Mel, its mask value 0.615."""
+    frontend = KaldiFbank(input_rate_hz=RATE_HZ, frames=12, mean=-6.845978, deviation=5.5654526)
+    return Pipeline(capture=FullBand(rate_hz=RATE_HZ), frontend=frontend, classifier=Linear(0, "cpu")).eval()
+
+
+def test_teacher_and_student_of_one_view_hear_the_same_augmented_features(served: Loader) -> None:
+    student, teacher = kaldi(), kaldi()
+    plain = replace(served, augmentations=())
+    for batch, before in zip(replace(served, augmentations=BOTH).epoch(2, 3), plain.epoch(2, 3), strict=False):
+        heard, keep = student.hear(batch)
+        taught, kept = teacher.hear(batch, teaching=True)
+        assert torch.equal(heard, taught)
+        assert keep is kept is None
+        assert not any(torch.equal(*pair) for pair in zip(heard, student.hear(before)[0], strict=True))
+        assert [change.augmentation for change in batch.changes] == list(BOTH[2:])
+
+
+@pytest.mark.parametrize("left_out", range(len(BOTH)))
+def test_each_augmentation_for_both_ears_reaches_both(served: Loader, left_out: int) -> None:
+    """Leaving one out, the last so that the others' draws stay, changes what both hear, and alike."""
+    order = (*BOTH[:left_out], *BOTH[left_out + 1 :], BOTH[left_out])
+    student, teacher = kaldi(), kaldi()
+    batch, fewer = (
+        next(replace(served, augmentations=chosen, batch_size=7).epoch(2, 3)) for chosen in (order, order[:-1])
+    )
+    assert not torch.equal(student.hear(batch)[0], student.hear(fewer)[0])
+    for one in (batch, fewer):
+        assert torch.equal(student.hear(one)[0], teacher.hear(one, teaching=True)[0])
+
+
+@pytest.mark.parametrize(
+    "alone", [FreqMixStyle(probability=1.0), SpecAugment(max_time_s=0.05), Roll(student_only=True)]
+)
+def test_what_is_for_the_student_reaches_the_student_alone(served: Loader, alone: Augmentation) -> None:
+    student, teacher = kaldi(), kaldi()
+    batch = next(replace(served, augmentations=(*BOTH, alone)).epoch(2, 3))
+    shared = next(replace(served, augmentations=BOTH).epoch(2, 3))
+    heard, keep = student.hear(batch)
+    taught, kept = teacher.hear(batch, teaching=True)
+    assert torch.equal(taught, teacher.hear(shared, teaching=True)[0])
+    assert kept is None
+    masks_inside = alone.place == "keep"
+    assert torch.equal(heard, taught) == masks_inside
+    assert (keep is not None) == masks_inside
+    if keep is not None:
+        assert keep.shape == heard.shape
+        assert set(keep.unique().tolist()) == {0.0, 1.0}
+
+
+def test_two_views_are_masked_at_the_same_times_and_frequencies(served: Loader) -> None:
+    """The teacher of 128 Kaldi bands and the student of 64 at another hop fill the same stripes, each with its own."""
+    mask = TimeFrequencyMask(max_time_s=0.08, max_band_fraction=0.5)
+    batch = next(replace(served, augmentations=(mask,)).epoch(0, 1))
+    frontend = PreEmphasisMel(input_rate_hz=RATE_HZ, hop_ms=5.0, mel_bands=64)
+    student = Pipeline(capture=FullBand(rate_hz=RATE_HZ), frontend=frontend, classifier=Linear(0, "cpu")).eval()
+    (draws,) = (change.draws for change in batch.changes)
+    for pipeline, teaching, value in ((student, False, 0.9), (kaldi(), True, 0.615042)):
+        features, axes = pipeline.hear(batch, teaching=teaching)[0], pipeline.axes(N_SAMPLES)
+        times_s, hz = torch.arange(axes.n_frames) * axes.frame_s, torch.tensor(axes.band_hz)
+        for row, d in zip(features[:, 0], draws, strict=True):
+            at = (times_s >= d["time_from_s"]) & (times_s < d["time_to_s"])
+            between = (hz >= d["band_from_hz"]) & (hz < d["band_to_hz"])
+            hidden = row[between[:, None] | at]
+            assert hidden.numel() > 0
+            torch.testing.assert_close(hidden, torch.full_like(hidden, value), rtol=0, atol=1e-6)
+            assert (row[~(between[:, None] | at)] - value).abs().max() > 0.1
+
+
+def test_a_running_teacher_hears_the_features_of_the_teaching_ear(served: Loader) -> None:
+    teacher = Pipeline(capture=FullBand(rate_hz=RATE_HZ), frontend=Samples(), classifier=Linear(0, "cpu")).eval()
+    batch = next(replace(served, augmentations=(*BOTH[:2], TimeRoll(), FreqMixStyle(probability=1.0))).epoch(0, 0))
+    said = Running((teacher,))(batch)
+    assert torch.equal(said.features, teacher.hear(batch, teaching=True)[0])
+    assert not torch.equal(said.features, teacher.hear(batch)[0])
 
 
 def test_several_running_teachers_are_averaged(served: Loader) -> None:

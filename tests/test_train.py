@@ -18,6 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from hearless import evaluate, spec
+from hearless.augmentations.freq_mixstyle import FreqMixStyle
+from hearless.augmentations.mixup import Mixup
+from hearless.augmentations.spec_augment import SpecAugment
+from hearless.augmentations.spectrogram_noise import SpectrogramNoise
+from hearless.augmentations.time_frequency_mask import TimeFrequencyMask
+from hearless.augmentations.time_roll import TimeRoll
 from hearless.captures.low_rate import LowRate
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
@@ -25,6 +31,7 @@ from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.loading import Loader, Table, generator, open_store, read_table
 from hearless.objectives.cross_entropy import CrossEntropy
+from hearless.objectives.cross_model_distillation import CrossModelDistillation
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.recipe import Recipe, Stage
@@ -43,10 +50,10 @@ STUDENT = PipelineSpec(
 LOSS = (spec.spec(CrossEntropy),)
 
 
-def recipe_of(*stages: Stage, select: str = "max:accuracy", precision: str = "32-true") -> Recipe:
+def recipe_of(*stages: Stage, teacher: Trained | None = None, **changes: str) -> Recipe:
     return Recipe(
         dataset=spec.spec(CsvLabels, table="meta.csv"), student=STUDENT, stages=stages or (Stage(LOSS, 3),),
-        select=select, precision=precision, batch_size=6,
+        teacher=teacher, batch_size=6, **changes,
     )  # fmt: skip
 
 
@@ -73,6 +80,7 @@ def training(tiny: Path, table: Table, tmp_path: Path) -> Callable[..., Training
         store = open_store(table, 8000)
         sides = [tuple(c for c in labelled.clips if c.fold == fold) for fold in ("2", "1")]
         loaders = [Loader(labelled, store, clips, 0.5, recipe.batch_size) for clips in sides]
+        loaders[0] = replace(loaders[0], augmentations=tuple(item.build() for item in recipe.augmentations))
         return Training(recipe, pipeline or student(seed), *loaders, Run(tmp_path / run), seed, **more)
 
     return make
@@ -131,6 +139,36 @@ def test_constant_schedule_keeps_the_rate() -> None:
     assert {learning_rate(stage, done) for done in (0, 0.2, 0.3, 0.99, 1)} == {0.007}
 
 
+@pytest.mark.parametrize(("every", "epochs"), [(5, 23), (1, 12), (3, 9)])
+def test_the_step_schedule_is_multi_step_lr(every: int, epochs: int) -> None:
+    """Paper 002: ×0.85 every five epochs, or after each epoch from the fifth on; all steps of an epoch alike."""
+    stage = Stage(LOSS, epochs, 0.01, "step", decay_every=every)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, range(5, epochs, every), gamma=0.85)
+    for epoch in range(epochs):
+        steps = [learning_rate(stage, (epoch + step / 7) / epochs) for step in range(7)]
+        assert steps == pytest.approx([optimizer.param_groups[0]["lr"]] * 7)
+        optimizer.step()
+        theirs.step()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_each_optimiser_is_torchs(
+    training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch, name: str, kind: type[torch.optim.Adam]
+) -> None:
+    """Decay that is added to the gradient (Adam) or decoupled from it (AdamW)."""
+    seen: list[tuple[type, float]] = []
+    step = kind.step
+
+    def watched(self: torch.optim.Adam, *arguments: object, **options: object) -> object:
+        seen.append((type(self), self.param_groups[0]["weight_decay"]))
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(kind, "step", watched)
+    training(recipe_of(Stage(LOSS, 1, optimizer=name, weight_decay=0.1))).fit()
+    assert set(seen) == {(kind, 0.1)}
+
+
 def test_the_loop_follows_the_schedule(training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
     step = torch.optim.AdamW.step
@@ -182,18 +220,53 @@ TWO_STAGES = (Stage(LOSS, 2), Stage(LOSS, 1, 5e-4, "constant"))
 def test_a_killed_training_resumes_to_the_same_bits(
     training: Callable[..., Training], select: str, stops: list[tuple[int, int]]
 ) -> None:
-    recipe = recipe_of(*TWO_STAGES, select=select)
-    whole = training(recipe, run="whole")
+    check_resumes(training, recipe_of(*TWO_STAGES, select=select), stops)
+
+
+def check_resumes(
+    training: Callable[..., Training], recipe: Recipe, stops: list[tuple[int, int]], **more: object
+) -> Training:
+    """Train in one go, and again killed at each of ``stops``; nothing may differ.  Return the former."""
+    whole = training(recipe, run="whole", **more)
     whole.fit()
     for stop in stops:
         with pytest.raises(KilledError):
-            training(recipe, run="killed", tick=stop_at(*stop)).fit()
-    resumed = training(recipe, run="killed")
+            training(recipe, run="killed", tick=stop_at(*stop), **more).fit()
+    resumed = training(recipe, run="killed", **more)
     resumed.fit()
     assert same(weights(resumed), weights(whole))
     assert without_seconds(resumed.run) == without_seconds(whole.run)
     for name in ("best", "last"):
         assert same(load_tensors(resumed.run.checkpoint(name))[0], load_tensors(whole.run.checkpoint(name))[0])
+    return whole
+
+
+AUGMENTED = (
+    spec.spec(Mixup), spec.spec(TimeFrequencyMask, max_time_s=0.1, high_hz=500.0), spec.spec(SpectrogramNoise),
+    spec.spec(TimeRoll), spec.spec(FreqMixStyle, probability=0.5), spec.spec(SpecAugment, max_time_s=0.1),
+)  # fmt: skip
+
+
+def augmented(*augmentations: spec.Spec, epochs: int) -> Recipe:
+    """Return a recipe that distils, on augmented features where there are any."""
+    stage = Stage((spec.spec(CrossModelDistillation),), epochs)
+    return replace(recipe_of(stage, teacher=Trained(recipe_of())), augmentations=augmentations)
+
+
+def test_a_killed_training_on_augmented_features_beside_a_teacher_resumes_to_the_same_bits(
+    training: Callable[..., Training],
+) -> None:
+    listening = Running((student(7).on("cpu").eval(),))
+    check_resumes(training, augmented(*AUGMENTED, epochs=3), [(1, 6), (2, 6), (3, 12)], explain=listening)
+
+
+def test_each_augmentation_of_features_reaches_the_weights(training: Callable[..., Training]) -> None:
+    found = []
+    for i, chosen in enumerate([(), *((one,) for one in AUGMENTED)]):
+        made = training(augmented(*chosen, epochs=1), run=f"{i}", explain=Running((student(7).on("cpu").eval(),)))
+        made.fit()
+        found.append(weights(made))
+    assert not any(same(a, b) for a, b in itertools.combinations(found, 2))
 
 
 @pytest.mark.parametrize("victim", ["best", "last"])

@@ -14,10 +14,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hearless.door import Model, contents, load, load_weights, results, study, train
+    from hearless.door import Model, contents, load, load_weights, results, show, study, train
 
 __version__ = "0.1.0"
-__all__ = ["Model", "contents", "load", "load_weights", "results", "study", "train"]
+__all__ = ["Model", "contents", "load", "load_weights", "results", "show", "study", "train"]
 
 
 def __getattr__(name: str) -> Any:

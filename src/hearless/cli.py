@@ -1,4 +1,4 @@
-"""The command line: list, fetch, train, study, evaluate, compare, predict, demo.
+"""The command line: list, fetch, train, study, evaluate, compare, predict, show, demo.
 
 Everything heavy is imported inside the commands, so that ``hearless --help`` answers at once.  Errors end in one
 sentence that says what to do, and exit code 1.
@@ -21,6 +21,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from hearless.door import Model
     from hearless.lab import Lab
     from hearless.predict import FilePrediction
     from hearless.report import Report
@@ -48,6 +49,11 @@ Device = Annotated[str, typer.Option("--torch-device", help="cpu, cuda, mps …"
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, as in epochs=30 or batch_size=16; repeatable.")
 ]
+Paths = Annotated[
+    list[str], typer.Argument(help="MODEL (a run folder; left out with --weights), then files and folders.")
+]
+InModelsPlace = Annotated[Path | None, typer.Option("--weights", help="A published weights file in MODEL's place.")]
+Backbone = Annotated[str | None, typer.Option("--backbone", help="Its name, where its shapes fit several.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 OWN_OPTIONS = (
@@ -350,13 +356,9 @@ def compare(
 
 @_command
 def predict(
-    paths: Annotated[
-        list[str], typer.Argument(help="MODEL (a run folder; left out with --weights), then files and folders.")
-    ],
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="A published weights file in MODEL's place.")
-    ] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="Its name, where its shapes fit several.")] = None,
+    paths: Paths,
+    weights: InModelsPlace = None,
+    backbone: Backbone = None,
     top: Annotated[int, typer.Option(help="Labels shown for each file.")] = 3,
     windows: Annotated[bool, typer.Option("--windows", help="Scores of each window, not only of the file.")] = False,
     hop: Annotated[float | None, typer.Option(help="Seconds between windows.")] = None,
@@ -365,22 +367,13 @@ def predict(
     torch_device: Device = "cpu",
 ) -> None:
     """Name the sounds in files and folders; broken files are listed and the rest go on."""
-    from hearless import door
     from hearless import predict as predicting
     from hearless.interfaces import HearlessError
 
-    sounds = paths if weights else paths[1:]
-    if not sounds:
-        raise HearlessError(f"name a model, then the sounds: hearless predict {paths[0]} FILES_OR_FOLDERS")
-    if runs := [path for path in sounds if (Path(path) / "recipe.json").is_file()]:
-        raise HearlessError(f"one model at a time, and none beside --weights; {runs[0]} is a run, not sounds.")
+    sounds = _sounds("predict", paths, weights)
     if csv and as_json:
         raise HearlessError("choose --csv FILE or --json.")
-    model = (
-        door.load_weights(weights, backbone, torch_device=torch_device)
-        if weights
-        else door.load(paths[0], torch_device=torch_device)
-    )
+    model = _model(paths, weights, backbone, torch_device)
     broken: list[Path] = []
     said = _reported(predicting.predict(model.listener, sounds, hop_s=hop, top=top, windows=windows), broken)
     if csv:
@@ -393,6 +386,27 @@ def predict(
     if broken:
         typer.echo(f"{len(broken)} files could not be read; the others are done.", err=True)
         raise typer.Exit(1)
+
+
+def _sounds(command: str, paths: list[str], weights: Path | None) -> list[str]:
+    """Return the sounds among the words behind a command that listens: all but the model."""
+    from hearless.interfaces import HearlessError
+
+    sounds = paths if weights else paths[1:]
+    if not sounds:
+        raise HearlessError(f"name a model, then the sounds: hearless {command} {paths[0]} FILES_OR_FOLDERS")
+    if runs := [path for path in sounds if (Path(path) / "recipe.json").is_file()]:
+        raise HearlessError(f"one model at a time, and none beside --weights; {runs[0]} is a run, not sounds.")
+    return sounds
+
+
+def _model(paths: list[str], weights: Path | None, backbone: str | None, torch_device: str) -> Model:
+    """Return the model among these words, or that of the weights in its place."""
+    from hearless import door
+
+    if weights:
+        return door.load_weights(weights, backbone, torch_device=torch_device)
+    return door.load(paths[0], torch_device=torch_device)
 
 
 def _reported(said: Iterator[FilePrediction], broken: list[Path]) -> Iterator[FilePrediction]:
@@ -413,6 +427,42 @@ def _print_scores(said: Iterator[FilePrediction]) -> None:
 
 def _scores(ranked: dict[str, float]) -> str:
     return ", ".join(f"{label} {score:.2f}" for label, score in ranked.items())
+
+
+@_command
+def show(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="[MODEL] CLIP", help="A run folder (left out with --weights), then a file.")
+    ],
+    weights: InModelsPlace = None,
+    backbone: Backbone = None,
+    out: Annotated[Path | None, typer.Option(help="PNG, SVG or PDF (default: CLIP.show.png in this folder).")] = None,
+    top: Annotated[int, typer.Option(help="Classes named.")] = 3,
+    as_json: Json = False,
+    torch_device: Device = "cpu",
+) -> None:
+    """Draw what a model hears in a file's first window: spectrogram, its enhancer's mask and output, best classes."""
+    from hearless.interfaces import HearlessError
+
+    clips = _sounds("show", paths, weights)
+    if len(clips) > 1:
+        raise HearlessError(f"one sound at a time, got {', '.join(clips)}.")
+    model = _model(paths, weights, backbone, torch_device)
+    shown = model.show(clips[0], out, top=top)
+    if as_json:
+        typer.echo(json.dumps(shown.to_json(), ensure_ascii=False))
+        return
+    scores = [[label, f"{score:.2f}"] for label, score in shown.scores.items()]
+    typer.echo(", ".join(filter(None, (str(shown.path), shown.part))))
+    _print_table("", ["class", "score"], *scores)
+    for layer in shown.layers:
+        typer.echo(f"- {layer.name}, {len(layer.values)} bands × {layer.values.shape[1]} frames")
+    typer.echo(f"\nThe picture: {shown.picture}\n\nNext")
+    options = {"--weights": weights, "--backbone": backbone}
+    typed = shlex.join([*paths, *(str(word) for item in options.items() if item[1] for word in item)])
+    typer.echo(f"- what it says of the whole file, window by window: hearless predict {typed} --windows")
+    if not weights:
+        typer.echo(f"- how far to trust it: hearless evaluate {shlex.quote(paths[0])}")
 
 
 @_command

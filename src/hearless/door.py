@@ -1,4 +1,4 @@
-"""The Python door: train, load, predict and list in a few lines; the command line goes through it too.
+"""The Python door: train, load, predict, show and list in a few lines; the command line goes through it too.
 
 Recipes and studies are loaded by name, so that nothing below knows them.
 """
@@ -12,17 +12,19 @@ import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from hearless import download, evaluate
+from hearless import audio, download, evaluate
 from hearless import predict as predicting
 from hearless.classifiers._official import weights_table
-from hearless.interfaces import Capture, HearlessError
+from hearless.interfaces import Capture, Enhancer, HearlessError, Masking
 from hearless.lab import Lab
 from hearless.pipeline import Pipeline
 from hearless.provenance import git_commit
@@ -33,8 +35,14 @@ from hearless.splits import natural
 from hearless.study import Row, Study
 from hearless.weights import as_listener, weights_folder
 
+if TYPE_CHECKING:
+    from hearless.pictures import Layer
+
 WINDOW_S = 10.0
 """How much a published network hears at once: the length of AudioSet's clips."""
+
+TITLE_WIDTH = 90
+"""Characters in a line of a picture's title."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +74,13 @@ class Model:
         )  # fmt: skip
 
     def _classify(self, waveform: NDArray[np.float32], rate_hz: int) -> NDArray[Any]:
-        device = next(self.pipeline.parameters()).device
         with torch.inference_mode():
-            heard = torch.from_numpy(np.ascontiguousarray(waveform)).to(device)
-            logits = self.pipeline(self.pipeline.observe(heard, rate_hz)).logits
+            logits = self.pipeline(self._observe(waveform, rate_hz)).logits
         return cast("NDArray[Any]", logits.float().cpu().numpy())
+
+    def _observe(self, waveform: NDArray[np.float32], rate_hz: int) -> Tensor:
+        device = next(self.pipeline.parameters()).device
+        return self.pipeline.observe(torch.from_numpy(np.ascontiguousarray(waveform)).to(device), rate_hz)
 
     def predict(self, sound: str | Path | NDArray[Any], rate: int | None = None) -> dict[str, float]:
         """Return the score of every class, best first, for a file, or for samples ``[time]`` at ``rate`` Hz.
@@ -85,7 +95,56 @@ class Model:
             if said.error:
                 raise HearlessError(said.error)
             return said.ranked()
-        scores = self._of_samples(_full_scale(np.asarray(sound)), rate)
+        return self._ranked(self._of_samples(_full_scale(np.asarray(sound)), rate))
+
+    def show(self, sound: str | Path, path: str | Path | None = None, *, top: int = 3) -> Shown:
+        """Draw what the model makes of a file's first window: features, its enhancer's mask and output, best classes.
+
+        Args:
+            sound: the file; one shorter than the window is heard, and drawn, with silence after it.
+            path: of the picture; its ending says the kind.  Default: ``SOUND.show.png`` in the current folder.
+            top: how many classes its title names.
+
+        Raises:
+            HearlessError: the file cannot be read or was recorded below the model's rate; something is not finite.
+        """
+        from hearless.pictures import layers
+
+        if top < 1:
+            raise HearlessError(f"top must be at least 1, got {top}.")
+        file = Path(sound)
+        samples, rate_hz, seconds = self._first_window(file)
+        try:
+            stack, logits = self._parts(samples, rate_hz)
+            scores = self._ranked(self._chances(logits))
+        except HearlessError as error:
+            raise HearlessError(f"{file}: {error}") from error
+        best = {label: scores[label] for label in list(scores)[:top]}
+        shown = Shown(file, Path(path or f"{file.stem}.show.png"), seconds, min(seconds, self.window_s), best, stack)
+        layers(stack, shown.picture, title=shown.title(self.name))
+        return shown
+
+    def _first_window(self, file: Path) -> tuple[NDArray[np.float32], int, float]:
+        """Return the first window of a file, zero-padded, its rate in Hz and the seconds of the whole file."""
+        found = audio.info(file)
+        samples, rate_hz = audio.read(file, min(found.rate_hz, self.listener.rate_hz), 0.0, self.window_s)
+        size = round(self.window_s * rate_hz)
+        return np.pad(samples[:size], (0, max(0, size - len(samples)))), rate_hz, found.duration_s
+
+    def _parts(self, samples: NDArray[np.float32], rate_hz: int) -> tuple[tuple[Layer, ...], Tensor]:
+        """Return what front end and enhancer make of samples, and the logits ``[class]``."""
+        with torch.inference_mode():
+            observation = self._observe(samples[None], rate_hz)
+            features = self.pipeline.features(observation)
+            return _layers(self.pipeline, observation, features), self.pipeline.judge(features).logits[0].float().cpu()
+
+    def _chances(self, logits: Tensor) -> NDArray[Any]:
+        """Return the scores of logits ``[class]``."""
+        if not logits.isfinite().all():
+            raise HearlessError(f"{self.name}: logits must be finite, got nan or inf; check the sound and the weights.")
+        return (torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, -1)).double().numpy()
+
+    def _ranked(self, scores: NDArray[Any]) -> dict[str, float]:
         return {self.labels[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")}
 
     def _of_samples(self, samples: NDArray[np.float32], rate: int | None) -> NDArray[Any]:
@@ -102,9 +161,69 @@ class Model:
         for start in range(0, len(samples), size):
             part = samples[start : start + size]
             logits = torch.from_numpy(self._classify(np.pad(part, (0, size - len(part)))[None], rate)[0])
-            heard = torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, -1)
-            scores += len(part) / len(samples) * heard.double().numpy()
+            scores += len(part) / len(samples) * self._chances(logits)
         return scores
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of what a model makes of a sound.
+
+    Attributes:
+        path: the sound.
+        picture: the picture.
+        seconds: how long the sound is.
+        end_s: how far into it was drawn.
+        scores: the best classes of what was drawn, best first.
+        layers: what was drawn, from top to bottom.
+    """
+
+    path: Path
+    picture: Path
+    seconds: float
+    end_s: float
+    scores: dict[str, float]
+    layers: tuple[Layer, ...] = field(repr=False)
+
+    @property
+    def part(self) -> str:
+        """Say how much of a longer sound was drawn, or nothing."""
+        drawn, whole = round(self.end_s, 2), round(self.seconds, 2)
+        return f"the first {drawn:g} s of {whole:g} s" if drawn < whole else ""
+
+    def title(self, model: str) -> str:
+        """Return the picture's title."""
+        said = ", ".join(f"{label} {score:.2f}" for label, score in self.scores.items())
+        lines = (f"{self.path.name}: {said}", ", ".join(filter(None, (model, self.part))))
+        return "\n".join(fill(line, TITLE_WIDTH) for line in lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON; of the layers their names."""
+        return {
+            "path": str(self.path), "picture": str(self.picture), "seconds": self.seconds, "end_s": self.end_s,
+            "scores": self.scores, "layers": [layer.name for layer in self.layers],
+        }  # fmt: skip
+
+
+def _layers(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[Layer, ...]:
+    """Return what front end and enhancer make of one clip; only an enhancer that masks is known to keep the axes."""
+    from hearless.pictures import Layer
+
+    axes, maker, enhancer = pipeline.axes(observation.shape[-1]), type(pipeline.frontend).__name__, pipeline.enhancer
+    unit = "level (dB)" if observation.ndim == 3 else f"{maker} feature"
+    heard = Layer(f"heard: {maker}", _image(features), unit, axes)
+    if enhancer is None:
+        return (heard,)
+    made, by = _image(cast(Enhancer, enhancer)(features)), type(enhancer).__name__
+    if not isinstance(enhancer, Masking):
+        return heard, Layer(f"made of it: {by}", made, f"{by} feature", None)
+    mask = Layer(f"mask: {by}", _image(enhancer.mask(features)), "factor", axes)
+    return heard, mask, Layer("enhanced: heard × mask", made, unit, axes)
+
+
+def _image(features: Tensor) -> NDArray[Any]:
+    """Return ``[1, 1, band, frame]`` as ``[band, frame]``."""
+    return features[0, 0].float().cpu().numpy()
 
 
 def _full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -157,6 +276,11 @@ def predict(
     """Classify files and folders with a model or run folder: see `hearless.predict.predict`."""
     listening = model if isinstance(model, Model) else load(model)
     return predicting.predict(listening.listener, paths, **options)
+
+
+def show(model: Model | Run | str | Path, sound: str | Path, path: str | Path | None = None, *, top: int = 3) -> Shown:
+    """Draw what a model or run folder makes of a sound: see `Model.show`."""
+    return (model if isinstance(model, Model) else load(model)).show(sound, path, top=top)
 
 
 def dataset(
@@ -269,7 +393,7 @@ def recipe_names() -> tuple[str, ...]:
         f"{system}/{m.name}"
         for system in systems
         for m in pkgutil.iter_modules([str(Path(package.__path__[0]) / system)])
-        if m.name != "settings"
+        if m.name != "settings" and not m.name.startswith("_")
     )
 
 
@@ -327,7 +451,8 @@ def study(
     lab = lab or Lab(Path(runs), folder)
     words = {"paper": not own, "multi_label": lab.table(data).multi_label, **words}
     chosen = tuple(backbones) or recipe_module(name).BACKBONES
-    each = [settings(name.partition("/")[0], data, backbone=b, weights=weights, **words) for b in chosen]
+    system = vars(recipe_module(name)).get("SETTINGS", name.partition("/")[0])
+    each = [settings(system, data, backbone=b, weights=weights, **words) for b in chosen]
     other = {"data": own, "networks": bool(backbones), "weights": weights is not None, "rates": bool(rates)}
     more = {"rates": tuple(rates)} if rates else {}
     made = make(each, folds=tuple(folds), seeds=tuple(seeds), task=_task(lab, data, other), **more)

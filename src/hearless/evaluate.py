@@ -127,8 +127,19 @@ def _first_measure(pooled: Predictions, multi_label: bool) -> Measure:
     return mean_interval(correctness(pooled), pooled.groups)
 
 
+def spread(pooled: Predictions, multi_label: bool) -> Measure:
+    """Return the standard deviation of the first measure over seeds (n - 1), as papers give it behind ±."""
+    if multi_label:
+        each = [metrics.mean_average_precision(pooled.true, run) for run in pooled.logits]
+    else:
+        each = correctness(pooled).mean(1).tolist()
+    return Measure(float(np.std(each, ddof=1)))
+
+
 def _row_measures(pooled: Predictions, multi_label: bool) -> dict[str, Measure]:
     first = {CHOSEN_BY[multi_label][0]: _first_measure(pooled, multi_label)}
+    if len(pooled.logits) > 1:
+        first["std_over_seeds"] = spread(pooled, multi_label)
     if multi_label:
         return first
     true = pooled.true.argmax(1)
@@ -211,12 +222,18 @@ def tabulate(
     metric = "mAP" if multi_label else "accuracy"
     seconds = [s for done in rows for s in done.seconds]
     return Report(
-        title=study.title, task=study.task, columns=(metric,) if multi_label else ("accuracy", "macro_f1"),
+        title=study.title, task=study.task, columns=_columns(metric, rows),
         rows=tuple(_report_row(done, labels, multi_label) for done in rows),
         tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar), notes=(*study.notes, *_remarks(rows)),
         command=command, commit=commit, environment=environment(),
         seconds_per_run=float(np.mean(seconds)) if seconds else None, seeds=study.seeds,
     )  # fmt: skip
+
+
+def _columns(metric: str, rows: Sequence[Evaluated]) -> tuple[str, ...]:
+    """Return the measures shown: the first, its spread where there are seeds, and macro F1 of single labels."""
+    more = ("std_over_seeds",) if any(len(done.seeds) > 1 and done.folds for done in rows) else ()
+    return (metric, *more, *(() if metric == "mAP" else ("macro_f1",)))
 
 
 def _remarks(rows: Sequence[Evaluated]) -> list[str]:

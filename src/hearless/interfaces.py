@@ -223,6 +223,15 @@ class Enhancer(Protocol):
         ...
 
 
+@runtime_checkable
+class Masking(Protocol):
+    """An enhancer whose output is its input times a mask, on the same axes, and that shows the mask alone."""
+
+    def mask(self, features: Tensor) -> Tensor:
+        """Return the mask ``[batch, 1, band, frame]``; raise `HearlessError` where it is not finite."""
+        ...
+
+
 class Classifier(Protocol):
     """Features → logits and embedding (a torch module).
 

@@ -208,11 +208,7 @@ class Lab:
     def _taught(self, teacher: Trained | CrossFitted, bench: _Bench, part: Part | None = None) -> Pipeline:
         run = self._with_weights(_recipe(teacher), bench.fold, _seed(teacher, bench.seed), part)
         check_teacher_leak(run, bench.test)
-        labels = run.measured["labels"]
-        if tuple(labels) != bench.table.labels:
-            raise HearlessError(
-                f"teacher and student must share classes in one order, got {labels} and {bench.table.labels}."
-            )
+        check_classes(run.measured["labels"], bench.table.labels)
         return self.pipeline(run)
 
     def _cross_fitted(self, teacher: CrossFitted, bench: _Bench) -> Running:
@@ -410,6 +406,27 @@ def check_teacher_leak(teacher: Run, test: Sequence[Clip]) -> None:
             f"leak: the teacher {teacher.path.name} was trained on {len(seen)} recordings of the student's test fold "
             f"({names}); train it on the student's own folds."
         )
+
+
+def check_classes(teacher: Sequence[str], student: Sequence[str]) -> None:
+    """Refuse a teacher whose classes are not the student's, in the same order; the difference is printed."""
+    if list(teacher) == list(student):
+        return
+    said = [
+        f"{whose} alone has {', '.join(names)}"
+        for whose, names in (
+            ("the teacher", [label for label in teacher if label not in student]),
+            ("the student", [label for label in student if label not in teacher]),
+        )
+        if names
+    ]
+    place = next((i for i, (a, b) in enumerate(zip(teacher, student, strict=False)) if a != b), None)
+    if place is not None:
+        said.append(f"class {place + 1} is {teacher[place]!r} to the teacher and {student[place]!r} to the student")
+    raise HearlessError(
+        f"teacher and student must share their classes in one order, got {len(teacher)} and {len(student)}: "
+        f"{'; '.join(said)}. Train the teacher on the student's data set."
+    )
 
 
 def _dealt(clips: Sequence[Clip], n: int, seed: int) -> list[list[Clip]]:

@@ -1,11 +1,13 @@
-"""Pictures of what a sensor hears and of what a table says, as files of the kind their ending says (PNG, SVG, PDF).
+"""Pictures of what a sensor hears, what a model makes of it and what a table says: PNG, SVG or PDF, as the ending says.
 
 matplotlib is imported inside and draws without a display.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,28 @@ Panel = tuple[str, NDArray[Any], Axes]
 """What a sensor is called, its features ``[band, frame]`` and where they lie."""
 
 TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+TICKS_APART = 0.06
+"""Least distance of two ticks, as a share of a layer's height."""
+
 QUIETEST = 0.05
 """Share of the fullest panel's values that is drawn as the darkest colour."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one part of a model makes of a sound.
+
+    Attributes:
+        name: what is drawn, in words.
+        values: ``[band, frame]``.
+        unit: of the values.
+        axes: where they lie; None where nobody knows: bands are numbered, frames spread over the first layer's time.
+    """
+
+    name: str
+    values: NDArray[Any]
+    unit: str
+    axes: Axes | None
 
 
 def spectrograms(panels: Sequence[Panel], path: Path, *, title: str = "", unit: str = "level (dB)") -> Path:
@@ -41,14 +63,65 @@ def spectrograms(panels: Sequence[Panel], path: Path, *, title: str = "", unit: 
     if not panels:
         raise HearlessError("a picture needs a panel, got none.")
     fullest = max(panels, key=lambda panel: panel[2].band_hz[-1])
-    quiet, loud = np.quantile(fullest[1], (QUIETEST, 1.0))
+    colours = _colours(fullest[1])
     figure, places = _figure(len(panels))
     for place, (name, features, axes) in zip(places, panels, strict=True):
-        mesh = place.pcolormesh(_times(axes), _edges(axes), features, vmin=quiet, vmax=max(loud, quiet + 1e-6))
+        mesh = place.pcolormesh(_times(axes), _edges(axes), features, **colours)
         _dress(place, name, axes, fullest[2])
     places[0].set_ylabel("frequency (Hz)")
     figure.colorbar(mesh, ax=list(places), label=unit, pad=0.01)
     return _save(figure, path, title)
+
+
+def layers(stack: Sequence[Layer], path: Path, *, title: str = "") -> Path:
+    """Draw what a model's parts make of one sound, one below the other on one time axis.
+
+    Bands are drawn equally high, so that any spacing in Hz can be read; each layer has its own colours, the quietest
+    `QUIETEST` of its values as the darkest.
+
+    Args:
+        stack: the layers from top to bottom; the first has axes.
+        path: of the picture.
+        title: above all of them.
+
+    Raises:
+        HearlessError: no layer, a first one without axes, values that do not fit their axes or are not finite.
+    """
+    if not stack or stack[0].axes is None:
+        raise HearlessError("a picture needs a layer, the first with axes; give the front end's features first.")
+    for layer in stack:
+        _check(layer.name, layer.values, layer.axes)
+    figure, places = _sheet(5 * len(stack), len(stack))
+    for place, layer in zip(np.atleast_1d(places), stack, strict=True):
+        end_s = float(_times(stack[0].axes if layer.axes is None else layer.axes)[-1])
+        box = (0.0, end_s, -0.5, len(layer.values) - 0.5)
+        image = place.imshow(layer.values, origin="lower", aspect="auto", extent=box, **_colours(layer.values))
+        place.set(title=layer.name, xlim=(0.0, _times(stack[0].axes)[-1]))
+        _name_bands(place, layer.axes)
+        figure.colorbar(image, ax=place, label=layer.unit, pad=0.01, extend="min")
+    place.set_xlabel("time (s)")
+    return _save(figure, path, title)
+
+
+def _name_bands(place: Any, axes: Axes | None) -> None:
+    """Say which Hz lie where among equally high bands, or number them."""
+    if axes is None:
+        place.set_ylabel("band")
+        return
+    ticks = _ticks(axes.band_hz)
+    place.set_yticks(list(ticks), list(ticks.values()))
+    place.set_ylabel("frequency (Hz)")
+
+
+def _ticks(band_hz: Sequence[float]) -> dict[float, str]:
+    """Return which Hz to write at which band, round ones where two of them are heard; none too near a higher one."""
+    heard = [hz for hz in TICKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
+    found: dict[float, str] = {}
+    for hz in reversed(heard if len(heard) > 1 else sorted({band_hz[0], band_hz[-1]})):
+        height = float(np.interp(hz, band_hz, range(len(band_hz))))
+        if not found or min(found) - height >= TICKS_APART * len(band_hz):
+            found[height] = f"{hz:.4g}"
+    return found
 
 
 def bars(report: Report, path: Path, *, metric: str | None = None) -> Path:
@@ -90,15 +163,21 @@ def _bar(place: Any, height: int, measure: Measure | None, unit: str) -> None:
         place.errorbar(value, height, xerr=[[max(0, value - low)], [max(0, high - value)]], color="black", capsize=4)
 
 
-def _check(name: str, features: NDArray[Any], axes: Axes) -> None:
-    """Refuse features that their axes do not describe."""
-    if features.shape != (len(axes.band_hz), axes.n_frames) or features.size == 0:
+def _check(name: str, features: NDArray[Any], axes: Axes | None) -> None:
+    """Refuse features that their axes do not describe; unknown axes describe whatever has two."""
+    said = features.shape if axes is None else (len(axes.band_hz), axes.n_frames)
+    if features.ndim != 2 or features.shape != said or features.size == 0:
         raise HearlessError(
-            f"panel {name!r}: features must be [band, frame] = {(len(axes.band_hz), axes.n_frames)} as their axes say, "
-            f"got {features.shape}."
+            f"panel {name!r}: features must be [band, frame] = {said} as their axes say, got {features.shape}."
         )
     if not np.isfinite(features).all():
         raise HearlessError(f"panel {name!r}: features must be finite; put a floor under the logarithm.")
+
+
+def _colours(values: NDArray[Any]) -> dict[str, float]:
+    """Return the values of the darkest and the brightest colour."""
+    quiet, loud = (float(end) for end in np.quantile(values, (QUIETEST, 1.0)))
+    return {"vmin": quiet, "vmax": loud if loud > quiet else quiet + 1.0}
 
 
 def _mel(hz: Any) -> Any:
@@ -142,22 +221,24 @@ def _figure(n_panels: int) -> tuple[Any, Any]:
     return figure, figure.subplots(1, n_panels, sharey=True, squeeze=False)[0]
 
 
-def _sheet(n_rows: int) -> tuple[Any, Any]:
-    """Return a sheet with one set of axes, tall enough for its rows."""
+def _sheet(n_rows: int, n_places: int = 1) -> tuple[Any, Any]:
+    """Return a sheet tall enough for its rows, with one set of axes, or several below each other on one time axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 1.8 + 0.45 * n_rows), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots()
+    return figure, figure.subplots(n_places, 1, sharex=True)
 
 
 def _save(figure: Any, path: Path, title: str) -> Path:
     """Write the picture; say why if that fails."""
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(path)
     except (OSError, ValueError) as error:
         raise HearlessError(f"{path} could not be written: {error}; free some space or name another file.") from error
     return path

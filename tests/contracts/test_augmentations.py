@@ -24,13 +24,20 @@ def example(name):
     return spec(cls, **importlib.import_module(cls.__module__).EXAMPLE)
 
 
+def names(level):
+    return [name for name in class_names("augmentations") if resolve("augmentations", name).level == level]
+
+
 def draws(augmentation, seed=0):
-    return [augmentation.draw(np.random.default_rng([seed, i]), clip, DURATION_S) for i, clip in enumerate(CLIPS)]
+    """As the loader draws: from a generator of each clip's own, or for a batch from one, clip after clip."""
+    one = np.random.default_rng(seed)
+    each = [np.random.default_rng([seed, i]) if augmentation.level == "clip" else one for i in range(BATCH)]
+    return [augmentation.draw(rng, clip, DURATION_S) for rng, clip in zip(each, CLIPS, strict=True)]
 
 
 def place(augmentation):
     g = torch.Generator().manual_seed(0)
-    if augmentation.place == "waveform":
+    if augmentation.place in ("waveform", "clips"):
         return 0.1 * torch.randn(BATCH, int(RATE_HZ * DURATION_S), generator=g), RATE_HZ
     shape = (BATCH, 1, len(AXES.band_hz), AXES.n_frames)
     return (torch.ones(shape) if augmentation.place == "keep" else torch.randn(shape, generator=g)), AXES
@@ -55,7 +62,7 @@ def test_the_constructor_is_keyword_only(name):
 @pytest.mark.parametrize("name", class_names("augmentations"))
 def test_the_class_says_where_it_works_and_for_whom(name, made):
     cls = resolve("augmentations", name)
-    assert cls.place in ("waveform", "features", "keep")
+    assert cls.place in ("waveform", "features", "keep", "clips")
     assert cls.level in ("clip", "batch")
     assert made.hearers in ("both", "student")
 
@@ -88,13 +95,27 @@ def test_something_changes_but_neither_the_input_nor_its_shape_and_type(made):
     assert all(torch.isfinite(c).all() for c in changed)
 
 
-def test_a_clip_level_change_does_not_depend_on_its_batch(made):
-    if made.level == "batch":
-        pytest.skip("drawn for the whole batch")
+@pytest.mark.parametrize("name", names("clip"))
+def test_a_clip_level_change_does_not_depend_on_its_batch(name):
+    made = example(name).build()
     tensor, where = place(made)
     whole = made.apply(tensor, draws(made), where)
     for i, draw in enumerate(draws(made)):
         assert torch.equal(made.apply(tensor[i : i + 1], [draw], where), whole[i : i + 1])
+
+
+@pytest.mark.parametrize("name", names("batch"))
+def test_a_batch_level_change_takes_from_its_batch_alone(name):
+    """A clip alone and equal clips have nothing to exchange; elsewhere what one becomes hangs on the others."""
+    made = example(name).build()
+    tensor, where = place(made)
+    for i, draw in enumerate(draws(made)):
+        assert torch.equal(made.apply(tensor[i : i + 1], [draw], where), tensor[i : i + 1])
+    equal = tensor[:1].expand_as(tensor)
+    torch.testing.assert_close(made.apply(equal, draws(made), where), equal)
+    louder = torch.cat([2.0 * tensor[:1], tensor[1:]])
+    pairs = [[made.apply(batch, draws(made, seed), where)[1:] for batch in (tensor, louder)] for seed in range(10)]
+    assert any(not torch.equal(*pair) for pair in pairs)
 
 
 def test_a_draw_too_few_is_an_error(made):

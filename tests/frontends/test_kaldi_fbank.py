@@ -121,7 +121,10 @@ def test_frames_are_padded_with_zeros_or_cut(seconds, frames):
 )
 def test_the_mask_value_is_a_zero_after_normalisation(name, value):
     mean, deviation = STATISTICS[name]
-    assert KaldiFbank(mean=mean, deviation=deviation).mask_value == pytest.approx(value, abs=1e-6)
+    frontend = KaldiFbank(mean=mean, deviation=deviation)
+    assert frontend.mask_value == pytest.approx(value, abs=1e-6)
+    assert frontend.axes(16000).mask_value == -mean / (2 * deviation) == frontend.mask_value
+    assert plain().axes(16000).mask_value == 0.0
 
 
 def test_an_offset_is_not_heard():

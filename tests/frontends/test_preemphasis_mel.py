@@ -125,6 +125,15 @@ def test_bands_crops_the_axis():
     torch.testing.assert_close(low(sound), whole(sound)[:, :, :24])
 
 
+@pytest.mark.parametrize("settings", [{}, FLEXINET, {"input_rate_hz": 1000, "bands": 24}])
+def test_the_mask_value_is_a_logarithm_of_0_after_normalisation(settings):
+    frontend = PreEmphasisMel(**settings)
+    axes = frontend.axes(2 * frontend.input_rate_hz)
+    assert axes.mask_value == pytest.approx(0.9)
+    silence = frontend(torch.zeros(1, 2 * frontend.input_rate_hz))
+    torch.testing.assert_close(5.0 * (axes.mask_value - silence), torch.full_like(silence, -math.log(1e-5)))
+
+
 @pytest.mark.parametrize(
     ("rate_hz", "seconds", "frames"),
     [(32000, 5, 500), (32000, 10, 1000), (16000, 10, 1000), (1000, 5, 500), (250, 5, 500)],

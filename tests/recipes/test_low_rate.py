@@ -11,26 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from hearless import door
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.recipe import Recipe
-from hearless.recipes.low_rate import basd, cssd, fine_tuned, full_band, table1
-from hearless.recipes.low_rate.settings import Settings, audible_bands, backbone, from_words
+from hearless.recipes._shared import backbone
+from hearless.recipes.low_rate import bands, basd, cssd, fine_tuned, full_band, table1
+from hearless.recipes.low_rate.settings import Settings, audible_bands, from_words
 from hearless.spec import spec
-from hearless.study import Row, Study
-from hearless.teachers import CrossFitted, Pretrained, Teacher, Trained
+from hearless.teachers import CrossFitted, Pretrained, Trained
 
 pytestmark = pytest.mark.usefixtures("cached")
 
 TABLE = spec(CsvLabels, table="meta.csv")
 SHA256 = "ab" * 32
-MAKERS = {name: vars(door.recipe_module(name)) for name in door.recipe_names()}
-RECIPES = sorted(name for name, inside in MAKERS.items() if "recipe" in inside)
-STUDIES = sorted(name for name, inside in MAKERS.items() if "study" in inside)
 
 
 def tiny_settings(**words: Any) -> Settings:
@@ -46,52 +42,7 @@ def lab(tiny: Path, tiny_runs: Path) -> Lab:
     return Lab(tiny_runs, tiny)
 
 
-# --- every recipe and study runs ------------------------------------------------------------------------------------
-
-
-def shortened(recipe: Recipe) -> Recipe:
-    """Return a recipe, its teachers included, with one epoch a stage and one stored draw."""
-    return replace(
-        recipe, stages=tuple(replace(stage, epochs=1) for stage in recipe.stages),
-        stored_draws=min(1, recipe.stored_draws), teacher=_taught_shortly(recipe.teacher),
-        initial=_taught_shortly(recipe.initial),
-    )  # fmt: skip
-
-
-def _taught_shortly(teacher: Teacher | None) -> Any:
-    is_made = isinstance(teacher, (Trained, CrossFitted))
-    return replace(teacher, recipe=shortened(teacher.recipe)) if is_made else teacher
-
-
-def first_options(row: Row) -> Row:
-    return replace(
-        row, options=tuple(map(shortened, row.options[:1])), chosen_by=tuple(map(shortened, row.chosen_by[:1]))
-    )
-
-
-def test_there_are_recipes_and_studies() -> None:
-    assert {"low_rate/basd", "low_rate/cssd", "low_rate/fine_tuned", "low_rate/full_band"} <= set(RECIPES)
-    assert {"low_rate/bands", "low_rate/demo", "low_rate/table1"} <= set(STUDIES)
-    assert not set(RECIPES) & set(STUDIES)
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_and_evaluates(lab: Lab, name: str) -> None:
-    run = lab.run(MAKERS[name]["recipe"](tiny_settings()), "1", 0)
-    report = door.results([run])
-    assert 0 <= report.rows[0].metrics["accuracy"].value <= 1
-    assert np.isfinite(run.metrics()[0]["loss"])
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_study_trains_and_evaluates(lab: Lab, name: str) -> None:
-    made: Study = MAKERS[name]["study"]([tiny_settings()], rates=(1000,), folds=("1",), task="A task.")
-    rows = tuple(map(first_options, made.rows))
-    report = lab.study(replace(made, rows=rows))
-    assert [row.hole for row in report.rows] == [""] * len(rows)
-    assert len(report.tests) == len(made.compare) > 0
-    assert report.task.startswith("A task.")
-    assert isinstance(MAKERS[name]["BACKBONES"], tuple)
+# --- the paper's reading --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
@@ -182,13 +133,13 @@ def test_the_papers_loss_is_temperature_squared_times_the_divergence() -> None:
 # --- bands ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rate_hz", "bands"), [(1000, 24), (2000, 40)])
-def test_a_low_rate_student_hears_the_bands_that_its_sensor_fills(rate_hz: int, bands: int) -> None:
+@pytest.mark.parametrize(("rate_hz", "wanted"), [(1000, 24), (2000, 40)])
+def test_a_low_rate_student_hears_the_bands_that_its_sensor_fills(rate_hz: int, wanted: int) -> None:
     view = mn04().view(rate_hz)
     frontend = view.frontend.replace(bands=None).build()
-    assert audible_bands(view.frontend, rate_hz, view.classifier) == view.frontend.arguments["bands"] == bands
+    assert audible_bands(view.frontend, rate_hz, view.classifier) == view.frontend.arguments["bands"] == wanted
     filled = sum(hz < rate_hz / 2 for hz in frontend.axes(rate_hz).band_hz)
-    assert filled + 2 <= bands < filled + 10
+    assert filled + 2 <= wanted < filled + 10
 
 
 @pytest.mark.parametrize("name", ["cnn14_16k", "resnet38", "mobilenetv2"])
@@ -306,7 +257,7 @@ def test_rates_are_said_as_people_do() -> None:
 
 def test_bands_compare_one_network(lab: Lab) -> None:
     with pytest.raises(HearlessError, match="one backbone at a time, got 2"):
-        MAKERS["low_rate/bands"]["study"]([mn04(), tiny_settings()])
+        bands.study([mn04(), tiny_settings()])
 
 
 DIGESTS = {

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hearless.augmentations._draws import column
-from hearless.augmentations.spec_augment import draw_stripe, inside
+from hearless.augmentations._stripes import draw_stripe, inside
 from hearless.dsp.scales import hz_to_kaldi, kaldi_to_hz
 from hearless.interfaces import Axes, Clip, Draw, HearlessError
 

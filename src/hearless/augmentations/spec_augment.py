@@ -11,39 +11,16 @@ widest stripe bounds the stripe; PANNs fail there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from hearless.augmentations._draws import column
-from hearless.dsp import scales
-from hearless.interfaces import Axes, Clip, Draw, HearlessError
+from hearless.augmentations._stripes import check_bands, draw_bands, draw_stripe, hidden, on_axes, require
+from hearless.interfaces import Axes, Clip, Draw
 
 EXAMPLE: dict[str, Any] = {"n_time": 1, "n_bands": 1}
-
-Scale = Callable[[float], float]
-SCALES: dict[str, tuple[Scale, Scale]] = {
-    "slaney": (scales.hz_to_slaney, scales.slaney_to_hz),
-    "htk": (scales.hz_to_htk, scales.htk_to_hz),
-    "kaldi": (scales.hz_to_kaldi, scales.kaldi_to_hz),
-}
-
-
-def draw_stripe(rng: np.random.Generator, low: float, high: float, max_width: float) -> tuple[float, float]:
-    """Draw the two edges of a stripe within ``low``..``high``: width uniform up to ``max_width``, then place."""
-    width = rng.uniform(0.0, min(max_width, high - low))
-    start = rng.uniform(low, high - width)
-    return float(start), float(start + width)
-
-
-def inside(places: NDArray[np.floating[Any]], edges: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which places ``[place]`` lie in any of the half-open stripes ``[batch, stripe, 2]``: ``[batch, place]``."""
-    hit = (places >= edges[..., :1]) & (places < edges[..., 1:])
-    return np.asarray(hit.any(axis=1))
 
 
 class SpecAugment:
@@ -75,25 +52,27 @@ class SpecAugment:
         mel: str = "slaney",
     ) -> None:
         stripes = (n_time, n_bands)
-        _require(min(stripes) >= 0 < max(stripes), "n_time and n_bands", "be 0 or more, one of them 1", stripes)
-        _require(max_time_s > 0.0, "max_time_s", "be above 0", max_time_s)
-        _require(0.0 < max_band_fraction <= 1.0, "max_band_fraction", "lie in 0..1, 0 excluded", max_band_fraction)
-        _require(0.0 <= low_hz < high_hz, "low_hz", "be 0 or more and below high_hz", (low_hz, high_hz))
-        _require(mel in SCALES, "mel", f"be one of {', '.join(SCALES)}", mel)
+        require(
+            min(stripes) >= 0 < max(stripes), "SpecAugment: n_time and n_bands", "be 0 or more, one of them 1", stripes
+        )
+        require(max_time_s > 0.0, "SpecAugment: max_time_s", "be above 0", max_time_s)
+        require(
+            0.0 < max_band_fraction <= 1.0, "SpecAugment: max_band_fraction", "lie in 0..1, 0 excluded",
+            max_band_fraction,
+        )  # fmt: skip
+        check_bands("SpecAugment", low_hz, high_hz, mel)
         self.n_time, self.max_time_s = n_time, max_time_s
         self.n_bands, self.max_band_fraction = n_bands, max_band_fraction
         self.low_hz, self.high_hz, self.mel = low_hz, high_hz, mel
 
     def draw(self, rng: np.random.Generator, clip: Clip, duration_s: float) -> Draw:
         """Draw the stripes' edges: ``time0_from_s``, ``time0_to_s``, …, ``band0_from_hz``, ``band0_to_hz``, …."""
-        to_mel, to_hz = SCALES[self.mel]
-        low, high = to_mel(self.low_hz), to_mel(self.high_hz)
         draws = {}
         for i in range(self.n_time):
             draws[f"time{i}_from_s"], draws[f"time{i}_to_s"] = draw_stripe(rng, 0.0, duration_s, self.max_time_s)
         for i in range(self.n_bands):
-            edges = draw_stripe(rng, low, high, self.max_band_fraction * (high - low))
-            draws[f"band{i}_from_hz"], draws[f"band{i}_to_hz"] = (to_hz(edge) for edge in edges)
+            edges = draw_bands(rng, self.low_hz, self.high_hz, self.max_band_fraction, self.mel)
+            draws[f"band{i}_from_hz"], draws[f"band{i}_to_hz"] = edges
         return draws
 
     def apply(self, tensor: Tensor, draws: Sequence[Draw], where: int | Axes) -> Tensor:
@@ -102,30 +81,7 @@ class SpecAugment:
         Raises:
             HearlessError: not one draw per clip, or the mask does not lie on the axes ``where``.
         """
-        if not isinstance(where, Axes):
-            raise HearlessError(f"SpecAugment masks features and needs their axes, got a rate of {where} Hz.")
-        if tensor.ndim != 4 or tensor.shape[2:] != (len(where.band_hz), where.n_frames):
-            raise HearlessError(
-                f"SpecAugment: the mask must be [batch, 1, {len(where.band_hz)}, {where.n_frames}] on these axes, "
-                f"got {tuple(tensor.shape)}; take the axes of the view that made the features."
-            )
-        times = inside(
-            np.arange(where.n_frames) * where.frame_s, self._edges(tensor, draws, "time{}_{}_s", self.n_time)
-        )
-        bands = inside(np.asarray(where.band_hz), self._edges(tensor, draws, "band{}_{}_hz", self.n_bands))
-        keep = torch.from_numpy(~(times[:, None, None, :] | bands[:, None, :, None]))
-        return tensor * keep.to(tensor)
-
-    @staticmethod
-    def _edges(tensor: Tensor, draws: Sequence[Draw], key: str, n_stripes: int) -> NDArray[np.float64]:
-        """Return the edges of the stripes, ``[batch, stripe, 2]``."""
-        edges = [
-            [column("SpecAugment", tensor, draws, key.format(i, edge)) for edge in ("from", "to")]
-            for i in range(n_stripes)
-        ]
-        return np.array(edges, dtype=np.float64).reshape(n_stripes, 2, len(draws)).transpose(2, 0, 1)
-
-
-def _require(holds: bool, name: str, rule: str, value: Any) -> None:
-    if not holds:
-        raise HearlessError(f"SpecAugment: {name} must {rule}, got {value}.")
+        axes = on_axes("SpecAugment", tensor, where)
+        times = [f"time{i}_{{}}_s" for i in range(self.n_time)]
+        bands = [f"band{i}_{{}}_hz" for i in range(self.n_bands)]
+        return tensor * (~hidden("SpecAugment", tensor, draws, axes, times, bands)).to(tensor)

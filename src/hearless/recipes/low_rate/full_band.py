@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hearless.recipe import Recipe
-from hearless.recipes.low_rate.settings import TEACHER_RATE_HZ, Settings
+from hearless.recipes._shared import TEACHER_RATE_HZ
+from hearless.recipes.low_rate.settings import Settings
 
 
 def recipe(settings: Settings, rate_hz: int = TEACHER_RATE_HZ) -> Recipe:

@@ -6,9 +6,7 @@ to what the sensor hears.  `Settings.paper()` is the paper's own reading.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,6 @@ from hearless.augmentations.roll import Roll
 from hearless.augmentations.spec_augment import SpecAugment
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
-from hearless.classifiers._official import backbone as published
-from hearless.classifiers.mobilenetv3 import MobileNetV3
-from hearless.download import sha256
-from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.objectives.binary_cross_entropy import BinaryCrossEntropy
 from hearless.objectives.binary_distillation import BinaryDistillation
@@ -30,40 +24,9 @@ from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage
-from hearless.spec import Spec, checked, fit_type, spec
+from hearless.recipes._shared import TEACHER_RATE_HZ, Backbone, from_file, value_of, with_words
+from hearless.spec import Spec, spec
 from hearless.teachers import Pretrained, Teacher, Trained
-
-TEACHER_RATE_HZ = 16000
-SCRATCH = {"mn02": spec(MobileNetV3, width=0.2)}
-"""Networks without published weights, trained from scratch; ``mn02`` is the demo's."""
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A classifier with the front end it hears through and the weights it starts from (None: random)."""
-
-    name: str
-    classifier: Spec
-    frontend: Spec
-    initial: Pretrained | None
-
-
-def backbone(name: str, weights: str | None = None, sha256: str = "") -> Backbone:
-    """Return the backbone of this short name; ``weights`` puts a local file in place of the published one.
-
-    PANNs hear through their 16 kHz front end, as in paper 000 §4.3, whatever their weights were trained on.
-    """
-    if name in SCRATCH:
-        return Backbone(name, SCRATCH[name], spec(PreEmphasisMel, input_rate_hz=TEACHER_RATE_HZ), None)
-    class_name, row = published(name)
-    classifier = checked(Spec("classifiers", class_name, row.arguments))
-    panns = row.view.name == "LogMel"
-    frontend = checked(row.view).replace(
-        input_rate_hz=TEACHER_RATE_HZ, **({"reference_rate_hz": TEACHER_RATE_HZ} if panns else {})
-    )
-    known = (row.remote.checksum or "").partition("sha256:")[2]
-    initial = Pretrained(weights or name, sha256 if weights else known)
-    return Backbone(name, classifier, frontend, initial)
 
 
 @dataclass(frozen=True)
@@ -185,37 +148,6 @@ def from_words(
     Raises:
         HearlessError: an unknown field, a value that does not fit it, or a weights file that is not there.
     """
-    made = Settings(dataset, _from_file(backbone, weights))
-    made = made.paper() if _value("paper", paper, "bool") else made
-    kinds = {f.name: str(f.type) for f in fields(made) if f.name not in ("dataset", "backbone")}
-    if unknown := set(words) - set(kinds):
-        raise HearlessError(f"settings are {', '.join(kinds)}; got {', '.join(sorted(unknown))}.")
-    return replace(made, **{name: _value(name, value, kinds[name]) for name, value in words.items()})
-
-
-def _from_file(name: str, weights: str | Path | None) -> Backbone:
-    if weights is None:
-        return backbone(name)
-    if str(weights) == "none":
-        return replace(backbone(name), initial=None)
-    if not Path(weights).is_file():
-        raise HearlessError(f"weights must be a file, 'none', or left out (the published ones), got '{weights}'.")
-    return backbone(name, str(weights), sha256(Path(weights)))
-
-
-TEXTS: dict[str, Callable[[str], Any]] = {
-    "bool": {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.__getitem__,
-    "int": int,
-    "float": float,
-    "None": {"none": None}.__getitem__,
-}
-
-
-def _value(name: str, value: Any, hint: str) -> Any:
-    """Return a setting of this annotation (``int | None``) from a value or from its text."""
-    if not isinstance(value, str) or hint == "str":
-        return fit_type(name, value, hint)
-    for kind in hint.split(" | "):
-        with suppress(ValueError, KeyError):
-            return TEXTS[kind](value.lower())
-    raise HearlessError(f"{name} must be {hint.replace('bool', 'yes or no').replace(' | ', ' or ')}, got {value!r}.")
+    made = Settings(dataset, from_file(backbone, weights))
+    chosen: Settings = with_words(made.paper() if value_of("paper", paper, "bool") else made, words)
+    return chosen

@@ -1,0 +1,101 @@
+"""What recipes of every folder share: backbones by short name, and settings from plain words.
+
+A backbone is a classifier with the front end it hears through and the weights it starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hearless.classifiers._official import backbone as published
+from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.download import sha256
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.interfaces import HearlessError
+from hearless.spec import Spec, checked, fit_type, spec
+from hearless.teachers import Pretrained
+
+TEACHER_RATE_HZ = 16000
+SCRATCH = {"mn02": spec(MobileNetV3, width=0.2)}
+"""Networks without published weights, trained from scratch; ``mn02`` is the demo's."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A classifier with the front end it hears through and the weights it starts from (None: random)."""
+
+    name: str
+    classifier: Spec
+    frontend: Spec
+    initial: Pretrained | None
+
+
+def backbone(name: str, weights: str | None = None, sha256: str = "") -> Backbone:
+    """Return the backbone of this short name; ``weights`` puts a local file in place of the published one.
+
+    PANNs hear through their 16 kHz front end, as in paper 000 §4.3, whatever their weights were trained on.
+    """
+    if name in SCRATCH:
+        return Backbone(name, SCRATCH[name], spec(PreEmphasisMel, input_rate_hz=TEACHER_RATE_HZ), None)
+    class_name, row = published(name)
+    classifier = checked(Spec("classifiers", class_name, row.arguments))
+    panns = row.view.name == "LogMel"
+    frontend = checked(row.view).replace(
+        input_rate_hz=TEACHER_RATE_HZ, **({"reference_rate_hz": TEACHER_RATE_HZ} if panns else {})
+    )
+    known = (row.remote.checksum or "").partition("sha256:")[2]
+    initial = Pretrained(weights or name, sha256 if weights else known)
+    return Backbone(name, classifier, frontend, initial)
+
+
+def from_file(name: str, weights: str | Path | None) -> Backbone:
+    """Return a backbone that starts from the published weights (None), from a file, or from random ones ("none")."""
+    if weights is None or str(weights) == "none":
+        made = backbone(name)
+        return made if weights is None else replace(made, initial=None)
+    return backbone(name, str(weights), digest_of(weights))
+
+
+def digest_of(weights: str | Path) -> str:
+    """Return the SHA-256 of a weights file.
+
+    Raises:
+        HearlessError: it is no file.
+    """
+    if not Path(weights).is_file():
+        raise HearlessError(f"weights must be a file, 'none', or left out (the published ones), got '{weights}'.")
+    return sha256(Path(weights))
+
+
+def with_words(made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone")) -> Any:
+    """Return settings, a dataclass, with fields replaced by values or by their text (``epochs="30"``).
+
+    Raises:
+        HearlessError: an unknown field, or a value that does not fit it.
+    """
+    kinds = {f.name: str(f.type) for f in fields(made) if f.name not in fixed}
+    if unknown := set(words) - set(kinds):
+        raise HearlessError(f"settings are {', '.join(kinds)}; got {', '.join(sorted(unknown))}.")
+    return replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
+
+
+TEXTS: dict[str, Callable[[str], Any]] = {
+    "bool": {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.__getitem__,
+    "int": int,
+    "float": float,
+    "None": {"none": None}.__getitem__,
+}
+
+
+def value_of(name: str, value: Any, hint: str) -> Any:
+    """Return a setting of this annotation (``int | None``) from a value or from its text."""
+    if not isinstance(value, str) or hint == "str":
+        return fit_type(name, value, hint)
+    for kind in hint.split(" | "):
+        with suppress(ValueError, KeyError):
+            return TEXTS[kind](value.lower())
+    raise HearlessError(f"{name} must be {hint.replace('bool', 'yes or no').replace(' | ', ' or ')}, got {value!r}.")
