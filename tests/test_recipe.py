@@ -85,6 +85,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "select": {"select": "last"},
     "batch_size": {"batch_size": 16},
     "precision": {"precision": "bf16-mixed"},
+    "classes": {"classes": "audioset"},
 }
 
 
@@ -125,6 +126,7 @@ def test_every_part_of_the_student_enters_the_hash(student: PipelineSpec) -> Non
     [
         Trained(recipe()),
         Trained(UPPER, seed=0),
+        Trained(UPPER, fold="1"),
         Trained(replace(UPPER, batch_size=8)),
         CrossFitted(UPPER),
         CrossFitted(UPPER, 4),
@@ -296,7 +298,9 @@ def test_stored_logits_need_not_follow_what_the_student_alone_hears() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"stages": ()}, "stages must hold at least one stage"),
+        ({"classes": "audioset"}, "teacher must be given, with stored_draws=0, where audioset takes the place"),
+        ({"classes": "birds"}, "labels must name a label set that comes with hearless, got 'birds'"),
+        ({"stages": ()}, "stages must hold a stage, or none to judge initial weights"),
         ({"balance": "classes"}, "balance must be none, weights or sampling, got 'classes'"),
         ({"validation": 0.0}, "validation must lie between 0 and 1, got 0.0"),
         ({"validation": 1.0}, "validation must lie between 0 and 1"),

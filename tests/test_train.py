@@ -495,9 +495,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(training: Callable[..., Tr
 def test_selecting_by_no_measure_is_refused_before_any_epoch(training: Callable[..., Training]) -> None:
     with pytest.raises(HearlessError, match=r"select must be .* accuracy, .*, got 'max:mAP'"):
         training(recipe_of(select="max:mAP"), tick=stop_at(1, 6)).fit()
-    check_select("min:loss", multi_label=True)
+    check_select(recipe_of(select="min:loss"), multi_label=True)
     with pytest.raises(HearlessError, match="one of mAP, loss"):
-        check_select("max:accuracy", multi_label=True)
+        check_select(recipe_of(select="max:accuracy"), multi_label=True)
 
 
 def test_a_checkpoint_of_another_network_is_refused(training: Callable[..., Training]) -> None:

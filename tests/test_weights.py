@@ -163,7 +163,7 @@ def test_shapes_of_several_published_files_are_a_tie(tmp_path: Path, small: type
     torch.save({"model": small().state_dict()}, path)
     with pytest.raises(
         HearlessError,
-        match=r"cnn\.pth: it may be cnn14_16k or cnn14 or cnn14_8k; say which with --backbone NAME \(cnn14, ",
+        match=r"cnn\.pth: it may be cnn14_16k or cnn14 or cnn14_8k; say which with --backbone NAME \(ast, ",
     ):
         as_listener(path)
 

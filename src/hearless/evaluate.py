@@ -1,21 +1,23 @@
 """Pipeline + clips → predictions → measures.
 
 Longer clips are heard in windows and their logits averaged.  Measures carry 95 % intervals that resample source
-recordings.
+recordings.  Where a listener is judged by how far it agrees with a teacher, over the teacher's own classes, its scores
+are averaged instead (paper 003) and the teacher's first class stands for the true one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hearless import metrics
-from hearless.interfaces import HearlessError
+from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader
 from hearless.pipeline import Pipeline
 from hearless.provenance import environment
@@ -33,37 +35,110 @@ from hearless.statistics import (
 )  # fmt: skip
 from hearless.study import Row, Study
 
+Explain = Callable[[Batch], Prediction]
+"""A teacher at work."""
 
-def predictions(pipeline: Pipeline, loader: Loader, *, torch_device: str = "cpu") -> Predictions:
-    """Return what the pipeline, in eval mode, says of every clip of the loader."""
+
+def predictions(
+    pipeline: Pipeline, loader: Loader, *, torch_device: str = "cpu", explain: Explain | None = None
+) -> Predictions:
+    """Return what the pipeline, in eval mode, says of every clip of the loader; with ``explain``, beside a teacher."""
     was_training = pipeline.training
     pipeline.eval()
-    total = np.zeros((len(loader.clips), pipeline.n_classes), np.float64)
-    heard = np.zeros(len(loader.clips))
+    said, referred, distance = (_Mean(len(loader.clips)) for _ in range(3))
     with torch.inference_mode():
         for batch, rows, share in loader.windows():
-            observation = pipeline.observe(batch.waveform.to(torch_device), batch.rate_hz, batch.devices)
-            np.add.at(total, rows, share[:, None] * pipeline(observation).logits.double().cpu().numpy())
-            np.add.at(heard, rows, share)
+            one = pipeline(pipeline.observe(batch.waveform.to(torch_device), batch.rate_hz, batch.devices))
+            if explain is None:
+                said.add(rows, share, one.logits)
+                continue
+            other = explain(batch)
+            said.add(rows, share, one.logits.double().sigmoid())
+            referred.add(rows, share, other.logits.double().sigmoid())
+            distance.add(rows, share, differences(one, other)[:, None])
     pipeline.train(was_training)
-    return Predictions(
-        np.array([clip.id for clip in loader.clips]),
-        loader.table.targets(loader.clips),
-        (total / heard[:, None]).astype(np.float32),
-        np.array([clip.group for clip in loader.clips]),
-    )
+    ids, groups = np.array([clip.id for clip in loader.clips]), np.array([clip.group for clip in loader.clips])
+    if explain is None:
+        return Predictions(ids, loader.table.targets(loader.clips), said.value.astype(np.float32), groups)
+    reference = _logit(referred.value)
+    first = np.eye(reference.shape[1], dtype=np.float32)[reference.argmax(1)]
+    return Predictions(ids, first, _logit(said.value), groups, reference, distance.value[:, 0].astype(np.float32))
+
+
+@dataclass
+class _Mean:
+    """A mean over each clip's windows, every window weighed by its share."""
+
+    n_clips: int
+    total: NDArray[np.float64] | None = None
+    heard: NDArray[np.float64] | None = None
+
+    def add(self, rows: NDArray[np.int64], share: NDArray[np.float64], values: Tensor) -> None:
+        if self.total is None or self.heard is None:
+            self.total, self.heard = np.zeros((self.n_clips, values.shape[1])), np.zeros((self.n_clips, 1))
+        np.add.at(self.total, rows, share[:, None] * values.double().cpu().numpy())
+        np.add.at(self.heard, rows, share[:, None])
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        if self.total is None or self.heard is None:
+            return np.zeros((self.n_clips, 1))
+        return self.total / self.heard
+
+
+def _logit(scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    kept = np.clip(scores, 1e-12, 1 - 1e-12)
+    return np.log(kept / (1 - kept)).astype(np.float32)
+
+
+def differences(one: Prediction, other: Prediction) -> Tensor:
+    """Return each clip's mean squared difference of the features that two classifiers saw; NaN where axes differ."""
+    a, b = one.features, other.features
+    if a is None or b is None or a.shape != b.shape:
+        return torch.full((len(one.logits),), torch.nan)
+    return (a.float() - b.float()).square().mean((1, 2, 3))
 
 
 CHOSEN_BY = {False: ("accuracy", "macro_accuracy", "macro_f1", "loss"), True: ("mAP", "loss")}
 """The names of `measures`, by ``multi_label``; the first is the one of tables."""
+AGREEMENT = ("agreement", "top5_agreement", "kl", "mel_mse", "loss")
+"""The names of `measures` beside a teacher."""
+UNITS = {"kl": "nats / class", "mel_mse": "feature²", "loss": "nats"}
+
+
+def agreement(found: Predictions) -> dict[str, NDArray[np.float64]]:
+    """Return per clip how far a listener agrees with its teacher; logits may be ``[seed, clip, class]``.
+
+    ``agreement`` and ``top5_agreement`` of the first classes, paper 003's ``kl`` of the scores, ``mel_mse`` of the
+    features, and ``loss``, the binary cross entropy of the scores with the teacher's.
+    """
+    if found.reference is None or found.distance is None:
+        raise HearlessError("agreement needs a teacher's predictions beside the listener's; evaluate the run again.")
+    logits = found.logits.reshape(-1, *found.reference.shape)
+    theirs = _sigmoid(found.reference)
+    k = min(5, theirs.shape[1])
+    each = {
+        "agreement": [(run.argmax(1) == found.reference.argmax(1)).astype(np.float64) for run in logits],
+        "top5_agreement": [metrics.top_k_shares(theirs, _sigmoid(run), k) for run in logits],
+        "kl": [metrics.published_divergences(theirs, _sigmoid(run)) for run in logits],
+        "mel_mse": list(found.distance.reshape(len(logits), -1).astype(np.float64)),
+        "loss": [metrics.binary_losses(theirs, run) for run in logits],
+    }
+    return {name: np.stack(values) for name, values in each.items()}
+
+
+def _sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
+    return 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
 
 
 def measures(found: Predictions, *, multi_label: bool) -> dict[str, float]:
-    """Return the metrics by which epochs, α and T are chosen: accuracies, F1 and loss, or mAP and loss."""
+    """Return the metrics by which epochs, α and T are chosen: accuracies, F1 and loss, mAP and loss, or agreement."""
+    if found.reference is not None:
+        return {name: float(values.mean()) for name, values in agreement(found).items()}
     if multi_label:
         return {
             "mAP": metrics.mean_average_precision(found.true, found.logits),
-            "loss": _binary_loss(found.true, found.logits),
+            "loss": float(metrics.binary_losses(found.true, found.logits).mean()),
         }
     true = found.true.argmax(1)
     return {
@@ -72,11 +147,6 @@ def measures(found: Predictions, *, multi_label: bool) -> dict[str, float]:
         "macro_f1": metrics.macro_f1(true, found.logits),
         "loss": metrics.log_loss(true, metrics.softmax(found.logits)),
     }
-
-
-def _binary_loss(true: NDArray[Any], logits: NDArray[Any]) -> float:
-    z = logits.astype(np.float64)
-    return float(np.mean(np.maximum(z, 0) - z * true + np.log1p(np.exp(-np.abs(z)))))
 
 
 @dataclass
@@ -103,10 +173,19 @@ class Evaluated:
         """Return the predictions of these folds one after the other, logits ``[seed, clip, class]``."""
         first = [self.found[fold, self.seeds[0]] for fold in folds]
         logits = [np.concatenate([self.found[fold, seed].logits for fold in folds]) for seed in self.seeds]
+        both = [[self.found[fold, seed] for fold in folds] for seed in self.seeds] if self.beside_teacher else []
         return Predictions(
             np.concatenate([p.ids for p in first]), np.concatenate([p.true for p in first]),
             np.stack(logits), np.concatenate([p.groups for p in first]),
+            np.concatenate([p.reference for p in first if p.reference is not None]) if both else None,
+            np.stack([np.concatenate([p.distance for p in run if p.distance is not None]) for run in both])
+            if both else None,
         )  # fmt: skip
+
+    @property
+    def beside_teacher(self) -> bool:
+        """True where agreement with a teacher is judged."""
+        return any(found.reference is not None for found in self.found.values())
 
     @property
     def folds(self) -> list[str]:
@@ -137,6 +216,11 @@ def spread(pooled: Predictions, multi_label: bool) -> Measure:
 
 
 def _row_measures(pooled: Predictions, multi_label: bool) -> dict[str, Measure]:
+    if pooled.reference is not None:
+        per_clip = agreement(pooled)
+        if np.isnan(per_clip["mel_mse"]).any():  # the classifiers see features of different axes
+            del per_clip["mel_mse"]
+        return {name: mean_interval(values, pooled.groups) for name, values in per_clip.items()}
     first = {CHOSEN_BY[multi_label][0]: _first_measure(pooled, multi_label)}
     if len(pooled.logits) > 1:
         first["std_over_seeds"] = spread(pooled, multi_label)
@@ -165,7 +249,7 @@ def _report_row(done: Evaluated, labels: Sequence[str], multi_label: bool) -> Re
     published = None if multi_label else next(iter(row.published.items()), None)  # the papers give accuracies
     common: dict[str, Any] = {
         "label": row.label, "condition": row.condition, "hole": done.hole,
-        "published": {"accuracy": published[1]} if published else None,
+        "published": {"agreement" if done.beside_teacher else "accuracy": published[1]} if published else None,
         "source": published[0] if published else "",
     }  # fmt: skip
     if not done.folds:
@@ -219,19 +303,21 @@ def tabulate(
             pairs[a, b], p = paired_test(by_label[a], by_label[b], multi_label=multi_label)
             if p is not None:
                 p_mcnemar[a, b] = p
-    metric = "mAP" if multi_label else "accuracy"
+    metric = "agreement" if any(done.beside_teacher for done in rows) else "mAP" if multi_label else "accuracy"
     seconds = [s for done in rows for s in done.seconds]
     return Report(
         title=study.title, task=study.task, columns=_columns(metric, rows),
         rows=tuple(_report_row(done, labels, multi_label) for done in rows),
         tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar), notes=(*study.notes, *_remarks(rows)),
         command=command, commit=commit, environment=environment(),
-        seconds_per_run=float(np.mean(seconds)) if seconds else None, seeds=study.seeds,
+        seconds_per_run=float(np.mean(seconds)) if seconds else None, seeds=study.seeds, units=UNITS,
     )  # fmt: skip
 
 
 def _columns(metric: str, rows: Sequence[Evaluated]) -> tuple[str, ...]:
     """Return the measures shown: the first, its spread where there are seeds, and macro F1 of single labels."""
+    if metric == "agreement":
+        return AGREEMENT
     more = ("std_over_seeds",) if any(len(done.seeds) > 1 and done.folds for done in rows) else ()
     return (metric, *more, *(() if metric == "mAP" else ("macro_f1",)))
 

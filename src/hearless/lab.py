@@ -17,6 +17,7 @@ import torch
 
 from hearless import audio, evaluate, splits
 from hearless.interfaces import Capture, Clip, HearlessError
+from hearless.labels import label_names
 from hearless.loading import AudioStore, Loader, Progress, Table, highest_rate_hz, open_store, read_table
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.provenance import environment, git_commit
@@ -112,13 +113,13 @@ class Lab:
 
     def _locked_make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
         with run.locked():
-            if not run.done or not run.checkpoint(_selected(recipe)).is_file():
+            if not run.done or not _has_weights(run, recipe):
                 self._make(run, recipe, fold, seed, part)
 
     def _with_weights(self, recipe: Recipe, fold: str, seed: int, part: Part | None = None) -> Run:
         """Return a finished run whose weights are at hand: one that kept only its results is trained again."""
         run = self.run(recipe, fold, seed, part)
-        if not run.checkpoint(_selected(recipe)).is_file():
+        if not _has_weights(run, recipe):
             self._locked_make(run, recipe, fold, seed, part)
         return run
 
@@ -131,30 +132,36 @@ class Lab:
 
     def _make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
         bench = _Bench.prepare(self, recipe, fold, seed, part)
-        pipeline = _fresh(recipe.student, len(bench.table.labels), seed)
+        pipeline = _fresh(recipe.student, len(bench.labels), seed)
         bench.check(pipeline)
         logits = self._logits_folder(recipe, bench)
         training = bench.loader(bench.training)
         kept = stored(training, recipe.stored_draws, logits, self.torch_device)
         teacher = None if kept else self._running(recipe.teacher, bench)
         self._load_initial(pipeline, recipe, fold, seed)
+        if isinstance(recipe.initial, Trained):
+            check_teacher_leak(self._start(recipe.initial, fold, seed), bench.test)
         self.say(f"trains {run.path.parent.name}/{run.path.name}")
         earlier, began = _seconds(run), time.perf_counter()
         self._write_facts(run, recipe, bench, pipeline)
         if teacher and recipe.stored_draws:
             kept = store(teacher, training, recipe.stored_draws, logits)
-        explain = kept or teacher
-        Training(
-            recipe, pipeline, training, bench.loader(bench.validation), run, seed, explain,
+        work = Training(
+            recipe, pipeline, training, bench.loader(bench.validation), run, seed, kept or teacher,
             self.torch_device, lambda tick: self.tick(f"{recipe.name} {run.path.name}", tick),
-        ).fit()  # fmt: skip
-        found = evaluate.predictions(pipeline, bench.loader(bench.validation), torch_device=self.torch_device)
+        )  # fmt: skip
+        work.fit()
+        found = self._heard(pipeline, bench, bench.validation, work.beside)
         found.save(run.predictions("validation"))
         scores = evaluate.measures(found, multi_label=bench.table.multi_label)
         if part is None:
-            tested = evaluate.predictions(pipeline, bench.loader(bench.test), torch_device=self.torch_device)
-            tested.save(run.predictions("test"))
+            self._heard(pipeline, bench, bench.test, work.beside).save(run.predictions("test"))
         run.write("done.json", {"seconds": earlier + time.perf_counter() - began, "validation": scores})
+
+    def _heard(
+        self, pipeline: Pipeline, bench: _Bench, clips: tuple[Clip, ...], beside: evaluate.Explain | None
+    ) -> Predictions:
+        return evaluate.predictions(pipeline, bench.loader(clips), torch_device=self.torch_device, explain=beside)
 
     def _write_facts(self, run: Run, recipe: Recipe, bench: _Bench, pipeline: Pipeline) -> None:
         run.write("recipe.json", recipe.to_json())
@@ -162,7 +169,8 @@ class Lab:
         rows = {"training": bench.training, "validation": bench.validation, "test": bench.test}
         run.write("clips.json", {side: sorted({c.group for c in clips}) for side, clips in rows.items()})
         run.write("measured.json", {
-            "labels": bench.table.labels, "multi_label": bench.table.multi_label, "clip_s": bench.clip_s,
+            "labels": bench.labels, "multi_label": bool(recipe.classes) or bench.table.multi_label,
+            "clip_s": bench.clip_s,
             "source_rate_hz": bench.store.rate_hz, "fold": bench.fold, "seed": bench.seed,
             "parameters": sum(p.numel() for p in pipeline.parameters()),
             "n_clips": {side: len(clips) for side, clips in rows.items()},
@@ -172,18 +180,27 @@ class Lab:
         """Give a student the weights that its recipe starts from."""
         initial = recipe.initial
         if isinstance(initial, Pretrained):
-            load_pretrained(pipeline, initial.weights, initial.sha256, replace_output=recipe.student.head is None)
+            fresh = recipe.student.head is None and not recipe.classes  # the file's classes are not the student's
+            load_pretrained(pipeline, initial.weights, initial.sha256, replace_output=fresh)
         elif isinstance(initial, Trained):
-            earlier = _recipe(initial)
-            load_parts(pipeline, self._with_weights(earlier, fold, _seed(initial, seed)), _selected(earlier))
+            run = self._start(initial, fold, seed)
+            self._load_trained(pipeline, run, _recipe(initial), initial.fold or fold, _seed(initial, seed))
+
+    def _start(self, initial: Trained, fold: str, seed: int) -> Run:
+        return self._with_weights(_recipe(initial), initial.fold or fold, _seed(initial, seed))
+
+    def _load_trained(self, pipeline: Pipeline, run: Run, recipe: Recipe, fold: str, seed: int) -> None:
+        """Give a pipeline a finished run's weights: what it trained, on what it started from."""
+        if not set(pipeline.parts()) <= {part for stage in recipe.stages for part in stage.trains}:
+            self._load_initial(pipeline, recipe, fold, seed)
+        if recipe.stages:
+            load_parts(pipeline, run, _selected(recipe))
 
     def pipeline(self, run: Run, view: PipelineSpec | None = None) -> Pipeline:
         """Return a finished run's pipeline, or its weights behind another view, in eval mode on the torch device."""
         recipe, measured = run.recipe, run.measured
         pipeline = _fresh(view or recipe.student, len(measured["labels"]), measured["seed"])
-        if not set(pipeline.parts()) <= {part for stage in recipe.stages for part in stage.trains}:
-            self._load_initial(pipeline, recipe, measured["fold"], measured["seed"])
-        load_parts(pipeline, run, _selected(recipe))
+        self._load_trained(pipeline, run, recipe, measured["fold"], measured["seed"])
         return pipeline.on(self.torch_device).eval()
 
     def _running(self, teacher: Teacher | None, bench: _Bench) -> Running | Mean | None:
@@ -196,7 +213,7 @@ class Lab:
             case Pretrained():
                 if teacher.pipeline is None:
                     raise HearlessError("Pretrained needs pipeline=… where it teaches as it is.")
-                pipeline = teacher.pipeline.build(len(bench.table.labels))
+                pipeline = teacher.pipeline.build(len(bench.labels))
                 load_pretrained(pipeline, teacher.weights, teacher.sha256, replace_output=False)
                 return Running((pipeline.on(self.torch_device).eval(),), None, self.torch_device)
             case CrossFitted():
@@ -206,9 +223,10 @@ class Lab:
                 return Mean(tuple(one for one in each if one))
 
     def _taught(self, teacher: Trained | CrossFitted, bench: _Bench, part: Part | None = None) -> Pipeline:
-        run = self._with_weights(_recipe(teacher), bench.fold, _seed(teacher, bench.seed), part)
+        fold = (teacher.fold if isinstance(teacher, Trained) else None) or bench.fold
+        run = self._with_weights(_recipe(teacher), fold, _seed(teacher, bench.seed), part)
         check_teacher_leak(run, bench.test)
-        check_classes(run.measured["labels"], bench.table.labels)
+        check_classes(run.measured["labels"], bench.labels)
         return self.pipeline(run)
 
     def _cross_fitted(self, teacher: CrossFitted, bench: _Bench) -> Running:
@@ -234,8 +252,9 @@ class Lab:
             run = self._with_weights(recipe, fold, seed)
             self.say(f"listens with {run.path.parent.name}/{run.path.name} through another view")
             bench = _Bench.prepare(self, replace(recipe, student=view), fold, seed, None)
-            heard = bench.loader(bench.test if side == "test" else bench.validation)
-            evaluate.predictions(self.pipeline(run, view), heard, torch_device=self.torch_device).save(path)
+            teacher = self._running(recipe.teacher, bench) if recipe.classes else None
+            clips = bench.test if side == "test" else bench.validation
+            self._heard(self.pipeline(run, view), bench, clips, teacher).save(path)
         return Predictions.load(path)
 
     def choose(self, row: Row, fold: str, seed: int) -> int:
@@ -260,8 +279,10 @@ class Lab:
         rows: list[evaluate.Evaluated] = []
         for row in study.rows:
             rows.append(self._row(study, row, row.folds or folds))
+        classes = study.rows[0].options[0].classes
+        labels = label_names(classes) if classes else table.labels
         return evaluate.tabulate(
-            study, rows, table.labels, table.multi_label, command=command, commit=git_commit(Path(__file__).parent)
+            study, rows, labels, table.multi_label, command=command, commit=git_commit(Path(__file__).parent)
         )
 
     def _kept(self, recipe: Recipe, folds: Sequence[str], seed: int) -> bool:
@@ -319,6 +340,11 @@ class _Bench:
         clip_s = recipe.clip_s or max(store.seconds(clip) for clip in training)
         return cls(recipe, table, store, tuple(training), tuple(validation), tuple(sides.test), fold, seed, clip_s)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that the student tells apart."""
+        return label_names(self.recipe.classes) if self.recipe.classes else self.table.labels
+
     def loader(self, clips: tuple[Clip, ...]) -> Loader:
         augmentations = tuple(spec.build() for spec in self.recipe.augmentations)
         recipe = self.recipe
@@ -326,7 +352,7 @@ class _Bench:
 
     def check(self, pipeline: Pipeline) -> None:
         """Refuse what could not be trained, before any epoch, the teacher's included, runs."""
-        check_select(self.recipe.select, multi_label=self.table.multi_label)
+        check_select(self.recipe, multi_label=self.table.multi_label)
         for made in (*self.recipe.augmentations, *(o for stage in self.recipe.stages for o in stage.objectives)):
             made.build()
         self._check_lengths(pipeline)
@@ -470,6 +496,11 @@ def _recipe(teacher: Trained | CrossFitted) -> Recipe:
 
 def _seed(teacher: Trained | CrossFitted, seed: int) -> int:
     return seed if teacher.seed is None else teacher.seed
+
+
+def _has_weights(run: Run, recipe: Recipe) -> bool:
+    """Say whether a run's trained weights are at hand; one without stages has none."""
+    return not recipe.stages or run.checkpoint(_selected(recipe)).is_file()
 
 
 def _selected(recipe: Recipe) -> str:

@@ -197,20 +197,39 @@ def first_class_agreement(teacher: ArrayLike, model: ArrayLike) -> float:
 
 def top_k_agreement(teacher: ArrayLike, model: ArrayLike, k: int = 5) -> float:
     """Return the mean share of the teacher's ``k`` first classes that are among the model's ``k`` first."""
+    return float(top_k_shares(teacher, model, k).mean())
+
+
+def top_k_shares(teacher: ArrayLike, model: ArrayLike, k: int = 5) -> Array:
+    """Return each clip's share of the teacher's ``k`` first classes that are among the model's: ``[clip]``."""
     theirs, ours = _pair(teacher, model)
     if not 1 <= k <= theirs.shape[1]:
         raise HearlessError(f"k must lie in 1 … {theirs.shape[1]} (the classes), got {k}.")
     first = [np.argsort(-scores, axis=1, kind="stable")[:, :k] for scores in (theirs, ours)]
-    return float((first[0][:, :, None] == first[1][:, None, :]).any(axis=2).mean())
+    shared: Array = (first[0][:, :, None] == first[1][:, None, :]).any(axis=2).mean(axis=1)
+    return shared
 
 
 def published_kl(teacher: ArrayLike, model: ArrayLike) -> float:
-    """Return paper 003's KL divergence of the model's scores from the teacher's, as its code computes it.
+    """Return paper 003's KL divergence of the model's scores from the teacher's, averaged over clips."""
+    return float(published_divergences(teacher, model).mean())
+
+
+def published_divergences(teacher: ArrayLike, model: ArrayLike) -> Array:
+    """Return paper 003's KL divergence of each clip ``[clip]``, as its code computes it.
 
     Over sigmoid scores ``[clip, class]`` that sum to no 1: ``(t + e) ln((t + e) / (m + e))`` with ``e = 1e-10``,
-    summed over the classes of a clip, *divided by the number of classes*, averaged over clips.  It may be negative.
+    summed over the classes of a clip, *divided by the number of classes*.  It may be negative.
     """
     theirs, ours = (scores + 1e-10 for scores in _pair(teacher, model))
     if min(theirs.min(), ours.min()) <= 0 or max(theirs.max(), ours.max()) > 1 + 1e-9:
         raise HearlessError("teacher and model must be scores from 0 to 1; apply `sigmoid` to logits first.")
-    return float((theirs * np.log(theirs / ours)).mean(axis=1).mean())
+    divergences: Array = (theirs * np.log(theirs / ours)).mean(axis=1)
+    return divergences
+
+
+def binary_losses(target: ArrayLike, logits: ArrayLike) -> Array:
+    """Return each clip's binary cross entropy of ``sigmoid(logits)`` with targets in 0..1, mean over classes, nats."""
+    hits, z = _pair(target, logits)
+    losses: Array = (np.maximum(z, 0) - z * hits + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
+    return losses

@@ -105,6 +105,7 @@ class Pipeline(nn.Module):
             )
         self.capture, self.frontend = capture, frontend
         self.enhancer, self.classifier, self.head = enhancer, classifier, head
+        self._enhanced: dict[int, int] = {}
 
     @property
     def n_classes(self) -> int:
@@ -174,13 +175,23 @@ class Pipeline(nn.Module):
     def check_length(self, duration_s: float) -> None:
         """Raise `HearlessError` if a clip of this duration is shorter than the classifier's minimum."""
         n_samples = round(duration_s * cast(Capture, self.capture).rate_hz)
-        frames = self.axes(n_samples).n_frames if n_samples > 0 else 0
+        frames = self._classified_frames(self.axes(n_samples).n_frames) if n_samples > 0 else 0
         minimum = cast(Classifier, self.classifier).min_frames
         if frames < minimum:
             raise HearlessError(
                 f"a clip must give at least {minimum} frames to {type(self.classifier).__name__}, "
                 f"{duration_s:g} s give {frames}; set clip_s so that shorter clips are zero-padded."
             )
+
+    def _classified_frames(self, frames: int) -> int:
+        """Return how many frames the classifier gets of so many of the front end's: an enhancer may give others."""
+        if self.enhancer is None or frames < 1:
+            return frames
+        if frames not in self._enhanced:
+            bands = cast(Frontend, self.frontend).n_bands
+            where = next(self.parameters(), torch.zeros(0)).device
+            self._enhanced[frames] = int(self.enhancer(torch.zeros(1, 1, bands, frames, device=where)).shape[-1])
+        return self._enhanced[frames]
 
 
 def changed(features: Tensor, axes: Axes, changes: Sequence[Change]) -> tuple[Tensor, Tensor | None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from hearless.interfaces import HearlessError
+from hearless.labels import label_names
 from hearless.pipeline import PARTS, PipelineSpec
 from hearless.spec import Spec, digest, fit_type, require_shelf, resolve, spec_from_json, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
@@ -98,6 +99,8 @@ class Recipe:
         batch_size: clips a batch.
         precision: "32-true" or "bf16-mixed".
         name: what people call it; not part of what it is.
+        classes: a label set of `hearless.labels` that the student tells apart in place of the data set's; it then is
+            judged by how far it agrees with its teacher.
     """
 
     dataset: Spec
@@ -115,13 +118,17 @@ class Recipe:
     batch_size: int = 32
     precision: str = "32-true"
     name: str = field(default="recipe", compare=False)
+    classes: str = field(default="", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _fit_types(self)
         require_shelf("dataset", self.dataset, "datasets")
         for augmentation in self.augmentations:
             require_shelf("augmentations", augmentation, "augmentations")
-        _require(bool(self.stages), "stages", "hold at least one stage", self.stages)
+        _require(
+            bool(self.stages) or self.initial is not None, "stages", "hold a stage, or none to judge initial weights",
+            self.stages,
+        )  # fmt: skip
         _require(
             self.balance in ("none", "weights", "sampling"), "balance", "be none, weights or sampling", self.balance
         )
@@ -138,6 +145,7 @@ class Recipe:
         _require(self.clip_s is None or self.clip_s > 0, "clip_s", "be above 0 or None", self.clip_s)
         self._check_parts()
         self._check_teacher()
+        self._check_classes()
 
     def _check_parts(self) -> None:
         for stage in self.stages:
@@ -159,6 +167,16 @@ class Recipe:
                 f"stored teacher logits follow clip-level augmentation only, got {', '.join(unheard)}; "
                 "set stored_draws=0."
             )
+
+    def _check_classes(self) -> None:
+        if not self.classes:
+            return
+        label_names(self.classes)
+        _require(
+            self.teacher is not None and not self.stored_draws, "teacher",
+            f"be given, with stored_draws=0, where {self.classes} takes the place of the data set's classes",
+            self.teacher and f"stored_draws={self.stored_draws}",
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON: everything that changes the numbers, and the name."""

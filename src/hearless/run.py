@@ -65,18 +65,24 @@ class Predictions:
         true: classes ``[n, class]``, 0 or 1.
         logits: ``[n, class]``.
         groups: source recordings ``[n]``.
+        reference: a teacher's logits ``[n, class]``, where agreement with it is judged; its first class then is the
+            true one.
+        distance: mean squared difference ``[n]`` of the features that the two classifiers saw.
     """
 
     ids: NDArray[np.str_]
     true: NDArray[np.float32]
     logits: NDArray[np.float32]
     groups: NDArray[np.str_]
+    reference: NDArray[np.float32] | None = None
+    distance: NDArray[np.float32] | None = None
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all."""
         content = io.BytesIO()
+        more = {name: kept for name in ("reference", "distance") if (kept := getattr(self, name)) is not None}
         np.savez_compressed(
-            content, ids=self.ids, true=self.true.astype(np.uint8), logits=self.logits, groups=self.groups
+            content, ids=self.ids, true=self.true.astype(np.uint8), logits=self.logits, groups=self.groups, **more
         )
         write_whole(path, content.getvalue())
 
@@ -89,7 +95,8 @@ class Predictions:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                found = cls(data["ids"], data["true"].astype(np.float32), data["logits"], data["groups"])
+                more = {name: data[name] for name in ("reference", "distance") if name in data}
+                found = cls(data["ids"], data["true"].astype(np.float32), data["logits"], data["groups"], **more)
         except Exception as error:  # a damaged archive may raise anything
             raise HearlessError(f"{path} holds no predictions ({error}); evaluate the run again.") from error
         n = len(found.ids)

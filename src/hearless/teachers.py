@@ -45,14 +45,19 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class Trained:
-    """An earlier run of a recipe: on the student's own fold and seed unless it states its own seed."""
+    """An earlier run of a recipe: on the student's own fold and seed unless it states its own.
+
+    ``fold`` names one where the recipe's data set has other folds than the student's.
+    """
 
     recipe: Named
     seed: int | None = None
+    fold: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON."""
-        return {"teacher": "Trained", "recipe": self.recipe.to_json(), "seed": self.seed}
+        """Return plain JSON; a fold of its own only where it has one."""
+        own = {} if self.fold is None else {"fold": self.fold}
+        return {"teacher": "Trained", "recipe": self.recipe.to_json(), "seed": self.seed, **own}
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Training:
         from lightning_fabric import Fabric  # seconds to import, and only training needs it
 
         fabric = Fabric(accelerator=accelerator, devices=1, precision=cast(Any, self.recipe.precision))
-        check_select(self.recipe.select, multi_label=self.training.table.multi_label)
+        check_select(self.recipe, multi_label=self.training.table.multi_label)
         epoch, done = 0, self._resume()
         with torch.random.fork_rng(enabled=True):
             for stage in self.recipe.stages:
@@ -95,7 +95,8 @@ class Training:
                     _Stage(self, stage, fabric, epoch).fit()
                 epoch += stage.epochs
         name = "last" if self.recipe.select == "last" else "best"
-        load_parts(self.pipeline, self.run, name)
+        if self.recipe.stages:
+            load_parts(self.pipeline, self.run, name)
 
     def _resume(self) -> int:
         """Bring the student to where an earlier call stopped; return how many epochs are over."""
@@ -104,6 +105,11 @@ class Training:
             return 0
         load_parts(self.pipeline, self.run, "last")
         return int(load_tensors(self.run.checkpoint("last"))[1]["epoch"])
+
+    @property
+    def beside(self) -> Callable[[Batch], Prediction] | None:
+        """The teacher that the student is judged beside, where its classes are the teacher's own."""
+        return cast("Callable[[Batch], Prediction] | None", self.explain) if self.recipe.classes else None
 
     @property
     def n_epochs(self) -> int:
@@ -166,7 +172,9 @@ class _Stage:
         for epoch in range(start, self.first + self.stage.epochs):
             began = time.perf_counter()
             terms = self._epoch(epoch)
-            found = evaluate.predictions(self.t.pipeline, self.t.validation, torch_device=self.t.torch_device)
+            found = evaluate.predictions(
+                self.t.pipeline, self.t.validation, torch_device=self.t.torch_device, explain=self.t.beside
+            )
             self.t.pipeline.train_only(self.stage.trains)
             if not np.isfinite(found.logits).all():
                 raise HearlessError(
@@ -263,9 +271,9 @@ def _restore(objectives: Sequence[nn.Module], tensors: dict[str, Tensor]) -> Non
         objective.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
 
 
-def check_select(select: str, *, multi_label: bool) -> None:
+def check_select(recipe: Recipe, *, multi_label: bool) -> None:
     """Refuse a ``select`` that names no measure, before any epoch runs."""
-    known = evaluate.CHOSEN_BY[multi_label]
+    known, select = evaluate.AGREEMENT if recipe.classes else evaluate.CHOSEN_BY[multi_label], recipe.select
     if select != "last" and select.partition(":")[2] not in known:
         raise HearlessError(f"select must be last, or max: or min: and one of {', '.join(known)}, got {select!r}.")
 

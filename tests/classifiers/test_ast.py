@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hearless.classifiers import _official
 from hearless.classifiers._official import read_state
-from hearless.classifiers.ast import AST, EXAMPLE, IMAGENET, SPEECH_COMMANDS, fit_axis, fit_positions
+from hearless.classifiers.ast import AST, EXAMPLE, WEIGHTS, fit_axis, fit_positions
 from hearless.frontends.kaldi_fbank import KaldiFbank
 from hearless.interfaces import HearlessError
 from hearless.pipeline import Pipeline, PipelineSpec
@@ -419,6 +419,8 @@ def test_building_it_asks_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert AST(**EXAMPLE).n_classes == EXAMPLE["n_classes"]
 
 
-@pytest.mark.parametrize("remote", [IMAGENET, SPEECH_COMMANDS])
-def test_starts_are_saved_under_their_published_names(remote: Any) -> None:
-    assert remote.url.partition("?")[0].endswith("/" + remote.filename)
+def test_starts_are_saved_under_their_published_names_and_are_no_listeners() -> None:
+    starts = {short: row for short, row in WEIGHTS.items() if row.frontend is None}
+    assert set(starts) == {"ast_imagenet", "ast_speech_commands"}
+    assert all(row.remote.url.partition("?")[0].endswith("/" + row.remote.filename) for row in starts.values())
+    assert _official.recognise(bare(n_classes=35, frames=128).state_dict())[0][2] == []

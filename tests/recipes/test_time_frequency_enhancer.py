@@ -97,6 +97,17 @@ def test_the_student_starts_from_weights_of_images() -> None:
         made(backbone="efficientnetv2_b0")
 
 
+def test_ast_starts_from_audioset_or_from_images() -> None:
+    esc50, speech = (teacher.recipe(made(like, teacher="ast")) for like in ("esc50", "speech_commands_v2"))
+    assert (esc50.initial, speech.initial) == (Pretrained("ast"), Pretrained("ast_imagenet"))
+    assert (esc50.stages[0].epochs, esc50.stages[0].learning_rate) == (5, 1e-5)
+    assert (speech.stages[0].epochs, speech.stages[0].learning_rate) == (5, 2.5e-4)
+    assert esc50.student.frontend == student.recipe(made()).student.frontend  # teacher and student: one view
+    assert (esc50.student.classifier.arguments["frames"], speech.student.classifier.arguments["frames"]) == (512, 128)
+    lean = teacher.recipe(made(teacher="ast", gradient_checkpointing=True)).student.classifier
+    assert lean.arguments["gradient_checkpointing"] is True
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -198,7 +198,10 @@ def from_words(
     if column not in LIKE:
         raise HearlessError(f"like must be one of {', '.join(LIKE)}, got {like!r}.")
     own = {} if teacher == "ast" else OWN_FRONTEND
-    made = Settings(dataset, student(backbone, weights), from_file(teacher, teacher_weights))
+    explaining = from_file(teacher, teacher_weights)
+    if teacher == "ast" and column == "speech_commands_v2" and teacher_weights is None:
+        explaining = replace(explaining, initial=Pretrained("ast_imagenet"))
+    made = Settings(dataset, student(backbone, weights), explaining)
     made = replace(made, **{**LIKE[column], **own})
     chosen: Settings = with_words(made, words, ("dataset", "backbone", "teacher"))
     return chosen
