@@ -34,7 +34,9 @@ app = typer.Typer(
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-Labels = Annotated[Path | None, typer.Option("--labels", help="CSV table of your clips: path, label, …")]
+Labels = Annotated[
+    list[Path] | None, typer.Option("--labels", help="CSV table of your clips: path, label, …; repeatable.")
+]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the sounds (default: beside the table).")]
 DatasetName = Annotated[
     str | None, typer.Option("--dataset", help="A known data set instead, such as synthetic or esc50.")

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 WINDOW_S = 10.0
 """How much a published network hears at once: the length of AudioSet's clips."""
 
+Tables = str | Path | Sequence[str | Path] | None
+"""A user's table of clips, or several."""
+
 TITLE_WIDTH = 90
 """Characters in a line of a picture's title."""
 
@@ -284,14 +287,14 @@ def show(model: Model | Run | str | Path, sound: str | Path, path: str | Path | 
 
 
 def dataset(
-    name: str | None = None, labels: str | Path | None = None, root: str | Path | None = None,
+    name: str | None = None, labels: Tables = None, root: str | Path | None = None,
     mapping: dict[str, str] | None = None,
 ) -> tuple[Spec, Path]:  # fmt: skip
     """Return a data set and the folder of its sound, from a name, a table of labels, or a folder of class folders.
 
     Args:
         name: a data set of the shelf, such as ``"ESC50"`` or ``"synthetic"``.
-        labels: a CSV table of the user's own clips.
+        labels: a CSV table of the user's own clips, or several, whose folds then are named ``folder/fold``.
         root: where the sounds lie; default: beside the table.
         mapping: further arguments of the data set by name; for a table the names of its columns, such as
             ``{"label": "category"}``.
@@ -300,13 +303,16 @@ def dataset(
         HearlessError: no such table or data set, or an argument that it does not take.
     """
     more = dict(mapping or {})
-    if labels is not None:
-        table = Path(labels)
-        if not table.is_file():
-            raise HearlessError(f"labels must be a CSV file, got {table}; name the table with one row a clip.")
-        folder = Path(root) if root else table.parent
-        relative = Path(os.path.relpath(table.resolve(), folder.resolve())).as_posix()
-        return _data_set("CsvLabels", {**more, "table": relative}), folder
+    tables = [Path(one) for one in ([labels] if isinstance(labels, str | Path) else labels or [])]
+    if wrong := [table for table in tables if not table.is_file()]:
+        raise HearlessError(f"labels must be a CSV file, got {wrong[0]}; name the table with one row a clip.")
+    if tables:
+        beside = tables[0].parent if len(tables) == 1 else Path(os.path.commonpath([t.parent for t in tables]))
+        folder = Path(root) if root else beside
+        relative = [Path(os.path.relpath(table.resolve(), folder.resolve())).as_posix() for table in tables]
+        if len(relative) > 1:
+            return _data_set("SeveralTables", {**more, "tables": ";".join(relative)}), folder
+        return _data_set("CsvLabels", {**more, "table": relative[0]}), folder
     if name is not None:
         known = {n.lower(): n for n in class_names("datasets")}
         if name.lower().replace("_", "") not in known:
@@ -403,7 +409,7 @@ def settings(system: str, data: Spec, /, **words: Any) -> Any:
 
 
 def train(
-    *, labels: str | Path | None = None, root: str | Path | None = None, name: str | None = None,
+    *, labels: Tables = None, root: str | Path | None = None, name: str | None = None,
     mapping: dict[str, str] | None = None, rate: int = 1000, method: str = "cssd", backbone: str = "mn04",
     weights: str | Path | None = None, fold: str | None = None, seed: int = 0, runs: str | Path = "runs",
     lab: Lab | None = None, **words: Any,
@@ -436,7 +442,7 @@ def train(
 
 def study(
     name: str, *, lab: Lab | None = None, runs: str | Path = "runs", command: str = "",
-    labels: str | Path | None = None,
+    labels: Tables = None,
     root: str | Path | None = None, dataset_name: str | None = None, mapping: dict[str, str] | None = None,
     backbones: Sequence[str] = (), weights: str | Path | None = None,
     folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
@@ -446,7 +452,7 @@ def study(
     make = _maker(name, "study")
     if "backbone" in words:
         raise HearlessError(f"a study takes backbones=[…], got backbone={words['backbone']!r}; put it in a list.")
-    own = labels is not None or root is not None or dataset_name is not None
+    own = bool(labels) or root is not None or dataset_name is not None
     data, folder = dataset(dataset_name, labels, root, mapping) if own else dataset("ESC50", None, root, None)
     lab = lab or Lab(Path(runs), folder)
     words = {"paper": not own, "multi_label": lab.table(data).multi_label, **words}

@@ -46,6 +46,16 @@ def csv_labels(root: Path) -> None:
     table(root / "meta.csv", "\n".join(rows) + "\n")
 
 
+def several_tables(root: Path) -> None:
+    """Two tables: one with folds, one with splits; four recordings of two clips each, named alike in both."""
+    for folder, column, places in (("field", "fold", "1122"), ("home", "split", ("train", "train", "train", "test"))):
+        rows = [f"path,label,group,{column}"]
+        for index in range(8):
+            noise(root / folder / f"{index}.wav", seconds=0.1, seed=index + len(folder))
+            rows.append(f"{index}.wav,{'ab'[index % 2]},r{index // 2},{places[index // 2]}")
+        table(root / folder / "meta.csv", "\n".join(rows) + "\n")
+
+
 def folder_labels(root: Path) -> None:
     """A user's folders: two classes of three sounds."""
     for label in ("cat", "dog"):
@@ -150,6 +160,7 @@ def tau2022_mobile(root: Path) -> None:
 BUILDERS = {
     "ESC50": esc50,
     "CsvLabels": csv_labels,
+    "SeveralTables": several_tables,
     "FolderLabels": folder_labels,
     "UrbanSound8K": urbansound8k,
     "SONYCUST": sonyc_ust,
