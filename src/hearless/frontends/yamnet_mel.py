@@ -33,18 +33,22 @@ class YAMNetMel(nn.Module):
 
     Args:
         input_rate_hz: rate of the samples; another than 16 kHz is resampled to it.
+        patched: keep 96 of every 100 frames' worth only, as many as paper 003's transcoder makes of the same seconds
+            (1 s: the published first patch).
 
     Raises:
         HearlessError: a rate below 250 Hz.
     """
 
-    def __init__(self, *, input_rate_hz: int = 16000) -> None:
+    ADDED_LATER = ("patched",)
+
+    def __init__(self, *, input_rate_hz: int = 16000, patched: bool = False) -> None:
         super().__init__()
         if input_rate_hz < 250:
             raise HearlessError(
                 f"YAMNetMel: input_rate_hz must be at least 250, got {input_rate_hz}; its own is 16000."
             )
-        self.input_rate_hz = input_rate_hz
+        self.input_rate_hz, self.patched = input_rate_hz, patched
         self.n_bands = N_BANDS
         bin_hz = tuple(k * RATE_HZ / N_FFT for k in range(N_FFT // 2 + 1))
         self._exact = {
@@ -72,6 +76,7 @@ class YAMNetMel(nn.Module):
             )
         samples = resample(observation, self.input_rate_hz, RATE_HZ)
         frames = nn.functional.pad(samples, (0, WINDOW - HOP)).unfold(-1, WINDOW, HOP)
+        frames = frames[:, : self._n_frames(observation.shape[-1])]
         spectrum = torch.fft.rfft(frames * self._table("window", samples), N_FFT)
         return torch.log(self._table("mel", samples) @ spectrum.abs().mT + OFFSET).unsqueeze(1)
 
@@ -80,7 +85,8 @@ class YAMNetMel(nn.Module):
         return Axes(kaldi_centres(*LAYOUT), HOP / RATE_HZ, self._n_frames(n_samples))
 
     def _n_frames(self, n_samples: int) -> int:
-        return resampled_length(n_samples, self.input_rate_hz, RATE_HZ) // HOP
+        whole = resampled_length(n_samples, self.input_rate_hz, RATE_HZ) // HOP
+        return whole * 96 // 100 if self.patched else whole
 
     def _table(self, name: str, like: Tensor) -> Tensor:
         """Return a table for samples ``like``: the buffer for float32, else cast from what was computed in float64."""

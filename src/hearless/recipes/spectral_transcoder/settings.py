@@ -1,0 +1,165 @@
+"""What all recipes of this folder share: data, frozen classifier, levels, schedule.  Paper 003 §3–4.
+
+The paper's readings: one second of sound at a time, Adam at 1e-3 (1e-4 where the classifier itself is retrained, 1e-5
+for EfficientNets), batches of 64, 200 epochs, the state of the least validation loss kept.  What differs: one random
+second of each clip an epoch, instead of every second of every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearless.captures.full_band import FullBand
+from hearless.captures.third_octave import ThirdOctave
+from hearless.classifiers._official import backbone as published
+from hearless.enhancers.pinv_transcoder import PINVTranscoder
+from hearless.frontends.band_levels import BandLevels
+from hearless.interfaces import HearlessError
+from hearless.objectives.transcoding import Transcoding
+from hearless.pipeline import PipelineSpec
+from hearless.recipe import Recipe, Stage
+from hearless.recipes._shared import Backbone, digest_of, value_of, with_words
+from hearless.spec import Spec, checked, spec
+from hearless.teachers import Pretrained
+
+TARGETS = {"resnet38": "pann", "cnn14": "pann", "mobilenetv2": "pann", "yamnet": "yamnet", "mn04": "mn04"}
+"""Whose features a transcoder makes for each frozen classifier."""
+
+LEVELS_PER_S = {"fast": 8, "slow": 1}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every recipe of a table shares.
+
+    Attributes:
+        dataset: the corpus.
+        backbone: the frozen classifier, its front end at its own rate and its weights.
+        labels: the label set it was trained on.
+        multi_label: of the data set; for heads.
+        interval: of the levels: "fast" (125 ms) or "slow" (1 s).
+        bands: how the levels shared out the bins: "published" or "iec61260" (real meters).
+        epochs, learning_rate, batch_size, clip_s: of each transcoder's training.
+        channels, layers, kernel_frames, kernel_bands, dilation: of the CNN transcoder.
+        light_channels, light_blocks: of the light one.
+        head_epochs, head_learning_rate, head_batch_size: of each head's training.
+        rows: which rows of a table to make, parted by commas; empty: all.
+        validation, protocol: as in `Recipe`.
+    """
+
+    dataset: Spec
+    backbone: Backbone
+    labels: str
+    multi_label: bool = False
+    interval: str = "fast"
+    bands: str = "published"
+    epochs: int = 200
+    learning_rate: float = 1e-3
+    batch_size: int = 64
+    clip_s: float = 1.0
+    channels: int = 64
+    layers: int = 5
+    kernel_frames: int = 3
+    kernel_bands: int = 5
+    dilation: int = 1
+    light_channels: int = 32
+    light_blocks: int = 6
+    head_epochs: int = 30
+    head_learning_rate: float = 1e-3
+    head_batch_size: int = 32
+    rows: str = ""
+    validation: float = 0.25
+    protocol: str = "honest"
+
+    @property
+    def start(self) -> Pretrained:
+        """The frozen classifier's weights."""
+        if self.backbone.initial is None:
+            raise HearlessError("a frozen classifier needs its weights; give --weights FILE, or leave it out.")
+        return self.backbone.initial
+
+    def true_view(self) -> PipelineSpec:
+        """Return the classifier hearing the sound itself."""
+        rate_hz = int(self.backbone.frontend.arguments["input_rate_hz"])
+        return PipelineSpec(spec(FullBand, rate_hz=rate_hz), self.backbone.frontend, self.backbone.classifier)
+
+    def levels_view(self, enhancer: Spec | None = None) -> PipelineSpec:
+        """Return the classifier behind a transcoder of levels (default: PINV)."""
+        transcoder = enhancer or spec(PINVTranscoder)
+        made = transcoder.replace(target=TARGETS[self.backbone.name], interval=self.interval, bands=self.bands)
+        return PipelineSpec(
+            spec(ThirdOctave, interval=self.interval, bands=self.bands),
+            spec(BandLevels, input_rate_hz=LEVELS_PER_S[self.interval]), self.backbone.classifier, enhancer=made,
+        )  # fmt: skip
+
+    def recipe(
+        self, name: str, student: PipelineSpec, stage: Stage | None = None, *, select: str = "min:loss",
+        initial: Pretrained | None = None,
+    ) -> Recipe:  # fmt: skip
+        """Return one training beside the classifier that hears the sound; without a stage it is judged as it is."""
+        return Recipe(
+            dataset=self.dataset, student=student, stages=(stage,) if stage else (), classes=self.labels,
+            teacher=Pretrained(self.start.weights, self.start.sha256, self.true_view()), initial=initial or self.start,
+            clip_s=self.clip_s, validation=self.validation, protocol=self.protocol, select=select,
+            batch_size=self.batch_size, name=f"spectral_transcoder/{name}-{self.backbone.name}-{self.interval}",
+        )  # fmt: skip
+
+    def wanted(self, known: Iterable[str]) -> list[str]:
+        """Return which of these rows to make.
+
+        Raises:
+            HearlessError: one is asked for that is not known.
+        """
+        names, asked = list(known), [row.strip() for row in self.rows.split(",") if row.strip()]
+        if unknown := [row for row in asked if row not in names]:
+            raise HearlessError(f"rows must be among {', '.join(names)}, got {', '.join(unknown)}.")
+        return [name for name in names if name in (asked or names)]
+
+    def stage(
+        self, *, logits: float = 1.0, features: float = 0.0, trains: str = "enhancer", share: float = 1.0
+    ) -> Stage:
+        """Return the paper's training with these weights of its losses; ``share`` scales the learning rate."""
+        objective = spec(Transcoding, logits=logits, features=features)
+        return Stage((objective,), self.epochs, self.learning_rate * share, "constant", trains=(trains,))
+
+
+def listener(name: str, weights: str | Path | None) -> tuple[Backbone, str]:
+    """Return a frozen classifier at its own rate, as published, and its label set.
+
+    Raises:
+        HearlessError: an unknown one, one that no transcoder has features for, or a file that is not there.
+    """
+    class_name, row = published(name)
+    if name not in TARGETS:
+        raise HearlessError(f"backbone must be one of {', '.join(TARGETS)}, got {name!r}; no transcoder makes its Mel.")
+    frontend = checked(row.view)
+    if frontend.accepts("patched"):
+        frontend = frontend.replace(patched=True)
+    known = (row.remote.checksum or "").partition("sha256:")[2]
+    start = Pretrained(str(weights), digest_of(weights)) if weights else Pretrained(name, known)
+    return Backbone(name, checked(Spec("classifiers", class_name, row.arguments)), frontend, start), row.labels
+
+
+def from_words(
+    dataset: Spec, *, backbone: str = "resnet38", weights: str | Path | None = None, paper: bool | str = False,
+    **words: Any,
+) -> Settings:  # fmt: skip
+    """Return settings from plain words, as the command line has them.
+
+    Args:
+        dataset: the corpus.
+        backbone: the frozen classifier: ``"resnet38"`` (the paper's PANN), ``"yamnet"``, ``"mn04"``, ``"cnn14"`` ….
+        weights: its weights file in place of the published one.
+        paper: the paper's protocol: nothing else differs from the defaults.
+        words: any other field of `Settings`, as a value or as text.
+
+    Raises:
+        HearlessError: an unknown field, a value that does not fit, or a file that is not there.
+    """
+    frozen, labels = listener(backbone, weights)
+    made = Settings(dataset, frozen, labels, protocol="paper" if value_of("paper", paper, "bool") else "honest")
+    chosen: Settings = with_words(made, words, ("dataset", "backbone", "labels"))
+    return chosen
