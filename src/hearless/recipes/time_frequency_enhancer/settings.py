@@ -56,7 +56,8 @@ class Settings:
         backbone: the student's classifier, front end and weights.
         teacher: the teacher's.
         multi_label: sigmoid outputs and mAP instead of softmax and accuracy.
-        epochs, learning_rate, decay_every, batch_size: the student's; ×0.85 after five epochs, then every so many.
+        epochs, learning_rate, schedule, decay_every, batch_size: the student's; the paper's schedule "step" is ×0.85
+            after five epochs, then every so many.
         frames: of 10 ms that a spectrogram is padded or cut to.
         mean, deviation: of the data set's log-Mel power.
         mask_time_s, mask_bands: the widest masked stripes (s; share of the Mel axis); both 0: none.
@@ -77,6 +78,7 @@ class Settings:
     multi_label: bool = False
     epochs: int = 100
     learning_rate: float = 1e-4
+    schedule: str = "step"
     decay_every: int = 5
     batch_size: int = 48
     frames: int = 512

@@ -21,7 +21,7 @@ def recipe(settings: Settings, n_blocks: int = 4, *, taught: bool = True) -> Rec
     objective = settings.distillation() if taught else settings.hard_loss()
     return Recipe(
         student=replace(settings.view(settings.backbone), enhancer=enhancer),
-        stages=(settings.stage(objective, settings.epochs, settings.learning_rate),),
+        stages=(settings.stage(objective, settings.epochs, settings.learning_rate, settings.schedule),),
         teacher=Trained(teacher.recipe(settings)) if taught else None, initial=settings.backbone.initial,
         augmentations=settings.augmentations(),
         name=f"time_frequency_enhancer/tfe{n_blocks}-{settings.backbone.name}{'' if taught else '-untaught'}",
