@@ -23,8 +23,11 @@ from hearless.datasets.esc50 import ESC50
 from hearless.frontends.log_mel import LogMel
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
+from hearless.objectives.attention_transfer import AttentionTransfer
+from hearless.objectives.contrastive_representation import ContrastiveRepresentation
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
+from hearless.objectives.transcoding import Transcoding
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage, recipe_from_json, teacher_from_json
 from hearless.spec import spec
@@ -288,6 +291,44 @@ def test_stored_logits_do_not_follow_mixed_clips() -> None:
     assert recipe(**mixed).stored_draws == 0
     with pytest.raises(HearlessError, match="clip-level augmentation only, got Mixup; set stored_draws=0"):
         recipe(**mixed, stored_draws=2)
+
+
+NEEDING = {
+    "maps": spec(AttentionTransfer), "embedding": spec(ContrastiveRepresentation, hard_weight=0.0),
+    "features": spec(Transcoding, logits=0.0, features=1.0),
+}  # fmt: skip
+GROUPS = (CrossFitted(UPPER), Fused((Trained(UPPER), Trained(UPPER, 1))), Fused((CrossFitted(UPPER),)))
+
+
+@pytest.mark.parametrize("needs", NEEDING)
+def test_stored_logits_are_all_that_a_stored_teacher_says(needs: str) -> None:
+    wanted = {
+        "stages": (SOFT, replace(HARD, objectives=(spec(CrossEntropy), NEEDING[needs]))),
+        "teacher": Trained(UPPER),
+    }
+    assert recipe(**wanted).stored_draws == 0
+    said = (
+        f"{NEEDING[needs].name} compares {needs}, and a stored teacher has logits only; give one teacher, with stored"
+    )
+    with pytest.raises(HearlessError, match=said):
+        recipe(**wanted, stored_draws=2)
+    plain = replace(HARD, objectives=(spec(Transcoding),))
+    assert recipe(stages=(plain,), teacher=Trained(UPPER), stored_draws=2).stored_draws == 2
+
+
+@pytest.mark.parametrize("teacher", GROUPS)
+def test_several_teachers_have_no_common_maps_or_embedding(teacher: Any) -> None:
+    """Their logits are averaged, what they saw is the same; a cross-fitted copy has trained on most clips."""
+    for needs in ("maps", "embedding"):
+        stage = replace(HARD, objectives=(NEEDING[needs],))
+        with pytest.raises(
+            HearlessError, match=f"compares {needs}, and a group of teachers has logits and features only"
+        ):
+            recipe(stages=(stage,), teacher=teacher)
+        alone = Fused((Trained(UPPER),))
+        assert recipe(stages=(stage,), teacher=alone).teacher == alone
+    assert recipe(stages=(replace(HARD, objectives=(NEEDING["features"],)),), teacher=teacher).teacher == teacher
+    assert recipe(stages=(SOFT,), teacher=teacher, stored_draws=2).stored_draws == 2
 
 
 def test_stored_logits_need_not_follow_what_the_student_alone_hears() -> None:

@@ -26,7 +26,7 @@ from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import Augmentation, Axes, Batch, Clip, HearlessError, Prediction
 from hearless.loading import AudioStore, Loader, Table
 from hearless.pipeline import Pipeline
-from hearless.teaching import STORE_SEED, Running, Stored, draw_key_of, mean_of, store
+from hearless.teaching import STORE_SEED, Mean, Running, Stored, draw_key_of, mean_of, store
 
 RATE_HZ, N_SAMPLES, CLASSES = 8000, 800, 3
 
@@ -57,7 +57,7 @@ class Linear(nn.Module):
     def forward(self, features: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
         self.heard += len(features)
         logits = (features.flatten(1) @ self.matrix).to(self.torch_device)
-        return Prediction(logits, logits, features)
+        return Prediction(logits, logits, features, {"samples": 2 * features} if maps else {})
 
 
 def listener(seed: int = 0, torch_device: str = "cpu") -> Pipeline:
@@ -202,6 +202,30 @@ def test_a_cross_fitted_clip_is_explained_by_the_copy_that_did_not_hear_it(serve
         for i, clip in enumerate(batch.clips):
             expected = each[explains[clip.id], i] if clip.id in explains else each[:, i].mean(0)
             torch.testing.assert_close(said[i], expected, rtol=0, atol=0)
+
+
+def test_inner_maps_are_given_when_asked_for_the_first_teachers_where_there_are_several(served: Loader) -> None:
+    pipelines, batch = tuple(listener(seed) for seed in range(3)), next(served.epoch(0, 0))
+    running = Running(pipelines)
+    both = Mean((Running(pipelines[1:]), Running(pipelines[:1])))
+    for teacher in (running, both):
+        asked, plain = teacher(batch, maps=True), teacher(batch)
+        assert plain.maps == {}
+        assert list(asked.maps) == ["samples"]
+        assert torch.equal(asked.maps["samples"].flatten(1), 2 * batch.taught)
+        assert torch.equal(asked.logits, plain.logits)
+    expected = logits_of(pipelines, batch)
+    assert torch.equal(running(batch).embedding, expected[0])
+    assert torch.equal(both(batch).embedding, expected[1])
+    torch.testing.assert_close(both(batch).logits, (expected[1:].mean(0) + expected[0]) / 2)
+
+
+def test_stored_teachers_have_no_inner_maps(served: Loader, tmp_path: Path) -> None:
+    kept = store(Running((listener(),)), served, 1, tmp_path)
+    batch = next(served.epoch(0, 0, kept.draw_key(0)))
+    assert kept(batch).maps == {}
+    with pytest.raises(HearlessError, match="stored teacher logits come without inner maps; set stored_draws=0"):
+        kept(batch, maps=True)
 
 
 @pytest.mark.parametrize("explains", [None, {"clip0": 1}])

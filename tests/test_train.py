@@ -30,8 +30,12 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.loading import Loader, Table, generator, open_store, read_table
+from hearless.objectives.attention_transfer import AttentionTransfer
+from hearless.objectives.contrastive_representation import ContrastiveRepresentation
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.cross_model_distillation import CrossModelDistillation
+from hearless.objectives.hints import Hints
+from hearless.objectives.review import Review
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.recipe import Recipe, Stage
@@ -381,6 +385,7 @@ from torch import nn
 from torch.nn import functional as F
 class LearnedScale(nn.Module):
     needs_teacher = False
+    needs = "logits"
     def __init__(self) -> None:
         super().__init__()
     def bind(self, student, teacher) -> None:
@@ -428,6 +433,92 @@ def test_a_teacher_is_heard_at_each_step(training: Callable[..., Training]) -> N
     assert row["soft"] > 0
     assert same(teacher.state_dict(), before)
     assert not any(parameter.grad is not None for parameter in teacher.parameters())
+
+
+def finer_teacher(width: float = 0.3) -> Pipeline:
+    """A teacher of twice the student's rate, more bands and other channels."""
+    view = STUDENT.hearing(
+        spec.spec(LowRate, rate_hz=2000), spec.spec(PreEmphasisMel, input_rate_hz=2000, path="native", bands=40)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return replace(view, classifier=STUDENT.classifier.replace(width=width)).build(3).on("cpu").eval()
+
+
+def taught_by_maps(*objectives: spec.Spec, epochs: int = 1, **changes: str) -> Recipe:
+    return recipe_of(Stage(objectives, epochs), teacher=Trained(recipe_of()), **changes)
+
+
+SOME = "features.3,features.8,features.13"
+TRANSFERS = {
+    "attention": spec.spec(AttentionTransfer),
+    "hint": spec.spec(Hints, maps=SOME),
+    "review": spec.spec(Review, maps=SOME, width=8),
+    "contrast": spec.spec(ContrastiveRepresentation, dimension=8),
+}
+
+
+@pytest.mark.parametrize("term", TRANSFERS)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_inner_maps_and_embeddings_of_a_finer_teacher_reach_the_weights(
+    training: Callable[..., Training], term: str, precision: str
+) -> None:
+    objective, found = TRANSFERS[term], {}
+    weight = next(name for name in objective.arguments if name in ("beta", f"{term}_weight"))
+    for factor in (0.0, 1.0):
+        weighed = objective.replace(**{weight: factor * objective.arguments[weight]})
+        made = training(
+            taught_by_maps(weighed, precision=precision), run=f"{factor}", pipeline=student(0),
+            explain=Running((finer_teacher(),)),
+        )  # fmt: skip
+        made.fit()
+        found[factor] = made
+    row = found[1.0].run.metrics()[0]
+    assert row[term] > 0
+    assert row["loss"] == pytest.approx(row["hard"] + row[term])
+    assert found[0.0].run.metrics()[0][term] == 0
+    assert not same(weights(found[0.0]), weights(found[1.0]))
+    kept = [load_tensors(made.run.checkpoint("last"))[0] for made in found.values()]
+    owned = [key for key in kept[0] if key.startswith("objective.0.")]
+    assert bool(owned) == (term != "attention")
+    assert not any(torch.equal(kept[0][key], kept[1][key]) for key in owned)
+
+
+def test_a_killed_training_on_inner_maps_resumes_to_the_same_bits(training: Callable[..., Training]) -> None:
+    listening = Running((finer_teacher(),))
+    check_resumes(training, taught_by_maps(TRANSFERS["review"], epochs=2), [(1, 12), (2, 6)], explain=listening)
+
+
+def test_maps_are_asked_for_only_where_they_are_compared(
+    training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FitNets in its own order: hints alone, then logits; nothing above the hinted map learns at first."""
+    asked: list[bool] = []
+    judge = Pipeline.judge
+
+    def watched(self: Pipeline, *arguments: Tensor, maps: bool = False) -> object:
+        asked.append(maps)
+        return judge(self, *arguments, maps=maps)
+
+    monkeypatch.setattr(Pipeline, "judge", watched)
+    hints = Stage((spec.spec(Hints, maps="features.6", hard_weight=0.0),), 1)
+    recipe = recipe_of(hints, Stage((spec.spec(SelfDistillation),), 1), teacher=Trained(recipe_of()))
+    made = training(recipe, explain=Running((finer_teacher(),)))
+    made.tick = stop_at(1, 12)
+    before = weights(made)
+    with pytest.raises(KilledError):
+        made.fit()
+    parameters = [name for name, _ in made.pipeline.named_parameters()]
+    still = {name for name in parameters if torch.equal(before[name], weights(made)[name])}
+    assert still == {name for name in parameters if int(name.split(".")[2]) > 6 or ".classifier." in name[1:]}
+    made.tick = None
+    made.fit()
+    assert asked == [
+        *[False] * 2,  # the later stage is bound, to be refused before any epoch
+        *[True] * 2, *[True] * 4,  # bound, and two steps by student and teacher, which were lost
+        *[False] * 2, *[True] * 2, *[True] * 4, *[False] * 2,  # again, with validation
+        *[False] * 2, *[False] * 4, *[False] * 2,
+    ]  # fmt: skip
 
 
 # --- what it learns, and what it refuses ----------------------------------------------------------------------------
@@ -490,6 +581,36 @@ def test_bf16_trains_float32_weights(training: Callable[..., Training]) -> None:
 def test_a_loss_that_is_not_finite_stops_the_training(training: Callable[..., Training]) -> None:
     with pytest.raises(HearlessError, match=r"loss must stay finite, got (nan|inf) in epoch \d, step \d; lower learn"):
         training(recipe_of(Stage(LOSS, 3, 1e30, "constant"))).fit()
+
+
+def test_terms_of_one_name_are_refused_before_any_epoch(
+    training: Callable[..., Training], on_shelf: Callable[[str, str, str], type]
+) -> None:
+    """Of two, one would be lost; of one called loss, the sum."""
+    learned = spec.spec(on_shelf("objectives", "LearnedScale", LEARNED.replace('"learned_scale"', '"loss"')))
+    soft, hint = spec.spec(SelfDistillation), TRANSFERS["hint"]
+    for objectives, said in (
+        ((soft, hint), "must differ in name, got 'hard' again from Hints; leave one out, as hard_weight=0 does"),
+        ((*LOSS, *LOSS), "got 'cross_entropy' again from CrossEntropy"),
+        ((learned,), "got 'loss' again from LearnedScale"),
+    ):
+        recipe = taught_by_maps(*objectives)
+        for stages in (recipe.stages, (Stage(LOSS, 1), *recipe.stages)):
+            made = training(replace(recipe, stages=stages), explain=Running((finer_teacher(),)), tick=stop_at(1, 6))
+            with pytest.raises(HearlessError, match=said):
+                made.fit()
+            assert made.run.metrics() == []
+    beside = taught_by_maps(soft, hint.replace(hard_weight=0.0))
+    made = training(beside, explain=Running((finer_teacher(),)))
+    made.fit()
+    row = made.run.metrics()[0]
+    assert row["loss"] == pytest.approx(row["hard"] + row["soft"] + row["hint"])
+
+
+def test_a_map_that_is_not_there_is_refused_before_any_epoch(training: Callable[..., Training]) -> None:
+    named = taught_by_maps(spec.spec(Hints, maps="stage2"))
+    with pytest.raises(HearlessError, match=r"Hints: the student has no map 'stage2'; it has features\.0, features\.1"):
+        training(named, explain=Running((finer_teacher(),)), tick=stop_at(1, 6)).fit()
 
 
 def test_selecting_by_no_measure_is_refused_before_any_epoch(training: Callable[..., Training]) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Draw = Mapping[str, float]
 """One random draw of one augmentation for one clip: plain numbers, so that it can be replayed."""
 
+Needs = Literal["logits", "embedding", "features", "maps"]
+"""What of a prediction an objective compares: the logits alone, or they and one thing more."""
+
 
 class HearlessError(ValueError):
     """Bad input, said so that it can be mended: name, rule, value, remedy."""
@@ -267,9 +270,14 @@ class Head(Protocol):
 
 
 class Objective(Protocol):
-    """Compares student, teacher and target (a torch module around a pure function)."""
+    """Compares student, teacher and target (a torch module around a pure function).
+
+    ``needs`` says what of a prediction it compares beside the logits: stored teachers have nothing else, and inner maps
+    are kept only where it says ``"maps"``.
+    """
 
     needs_teacher: bool
+    needs: Needs
 
     def bind(self, student: Prediction, teacher: Prediction | None) -> None:
         """Make what parameters it owns from one example of each prediction."""

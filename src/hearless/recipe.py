@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from hearless.interfaces import HearlessError
+from hearless.interfaces import HearlessError, Needs
 from hearless.labels import label_names
 from hearless.pipeline import PARTS, PipelineSpec
 from hearless.spec import Spec, digest, fit_type, require_shelf, resolve, spec_from_json, to_plain
@@ -67,6 +67,13 @@ class Stage:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {f.name: to_plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _is_one(teacher: Teacher) -> bool:
+    """Say whether one pipeline teaches, so that there is one embedding and one map of each name."""
+    if isinstance(teacher, Fused):
+        return len(teacher.teachers) == 1 and _is_one(teacher.teachers[0])
+    return not isinstance(teacher, CrossFitted)
 
 
 def _fit_types(made: Stage | Recipe) -> None:
@@ -167,6 +174,19 @@ class Recipe:
                 f"stored teacher logits follow clip-level augmentation only, got {', '.join(unheard)}; "
                 "set stored_draws=0."
             )
+        if self.teacher and self.stored_draws:
+            self._check_needs("a stored teacher", ("logits",))
+        elif self.teacher and not _is_one(self.teacher):
+            self._check_needs("a group of teachers", ("logits", "features"))  # all of them hear alike
+
+    def _check_needs(self, who: str, has: tuple[Needs, ...]) -> None:
+        """Refuse an objective that compares what such a teacher has not."""
+        for objective in (o for stage in self.stages for o in stage.objectives):
+            if (needs := objective.build().needs) not in has:
+                raise HearlessError(
+                    f"{objective.name} compares {needs}, and {who} has {' and '.join(has)} only; "
+                    "give one teacher, with stored_draws=0."
+                )
 
     def _check_classes(self) -> None:
         if not self.classes:

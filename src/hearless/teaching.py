@@ -7,7 +7,7 @@ augmentation; the training replays the same draws, so that the student's view is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ STORE_SEED = 0
 
 @dataclass(frozen=True)
 class Running:
-    """Pipelines that listen at each step; their logits are averaged.
+    """Pipelines that listen at each step; their logits are averaged, all else is the first one's.
 
     ``explains`` says, for cross-fitted teachers, which of them did not train on a clip (by id); a clip it does not name
     is explained by all.
@@ -38,11 +38,11 @@ class Running:
     torch_device: str = "cpu"
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, epoch: int = 0) -> Prediction:
-        """Explain a batch."""
-        said = [p.judge(*p.hear(batch, self.torch_device, teaching=True)) for p in self.pipelines]
+    def __call__(self, batch: Batch, epoch: int = 0, *, maps: bool = False) -> Prediction:
+        """Explain a batch; ``maps`` asks for inner activations too."""
+        said = [p.judge(*p.hear(batch, self.torch_device, teaching=True), maps=maps) for p in self.pipelines]
         logits = torch.stack([one.logits for one in said])
-        return Prediction(self._combine(logits, batch), said[0].embedding, said[0].features)
+        return replace(said[0], logits=self._combine(logits, batch))
 
     def _combine(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.explains is None:
@@ -54,7 +54,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Mean:
-    """Several teachers at work; their logits are averaged."""
+    """Several teachers at work; their logits are averaged, all else is the first one's."""
 
     teachers: tuple[Running | Mean, ...]
 
@@ -63,10 +63,10 @@ class Mean:
         """Where they listen."""
         return self.teachers[0].torch_device
 
-    def __call__(self, batch: Batch, epoch: int = 0) -> Prediction:
-        """Explain a batch."""
-        said = [teacher(batch, epoch) for teacher in self.teachers]
-        return Prediction(torch.stack([one.logits for one in said]).mean(0), said[0].embedding, said[0].features)
+    def __call__(self, batch: Batch, epoch: int = 0, *, maps: bool = False) -> Prediction:
+        """Explain a batch; ``maps`` asks for inner activations too."""
+        said = [teacher(batch, epoch, maps=maps) for teacher in self.teachers]
+        return replace(said[0], logits=torch.stack([one.logits for one in said]).mean(0))
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,14 @@ class Stored:
         """Return the key of the draws that were explained for this epoch."""
         return STORE_SEED, epoch % self.n_draws
 
-    def __call__(self, batch: Batch, epoch: int = 0) -> Prediction:
-        """Return the stored explanation of a batch drawn with ``draw_key(epoch)``."""
+    def __call__(self, batch: Batch, epoch: int = 0, *, maps: bool = False) -> Prediction:
+        """Return the stored explanation of a batch drawn with ``draw_key(epoch)``.
+
+        Raises:
+            HearlessError: inner activations are asked for, of which none is stored.
+        """
+        if maps:
+            raise HearlessError("stored teacher logits come without inner maps; set stored_draws=0.")
         rows = [self.rows[clip.id] for clip in batch.clips]
         logits = torch.from_numpy(self.logits[epoch % self.n_draws][rows].astype(np.float32)).to(self.torch_device)
         return Prediction(logits, logits)

@@ -88,12 +88,12 @@ class Training:
 
         fabric = Fabric(accelerator=accelerator, devices=1, precision=cast(Any, self.recipe.precision))
         check_select(self.recipe, multi_label=self.training.table.multi_label)
-        epoch, done = 0, self._resume()
+        left = self._left(self._resume())
         with torch.random.fork_rng(enabled=True):
-            for stage in self.recipe.stages:
-                if done < epoch + stage.epochs:
-                    _Stage(self, stage, fabric, epoch).fit()
-                epoch += stage.epochs
+            for stage, first in left[1:]:
+                _Stage(self, stage, fabric, first)  # what a later one refuses is refused before any epoch
+            for stage, first in left:
+                _Stage(self, stage, fabric, first).fit()
         name = "last" if self.recipe.select == "last" else "best"
         if self.recipe.stages:
             load_parts(self.pipeline, self.run, name)
@@ -105,6 +105,12 @@ class Training:
             return 0
         load_parts(self.pipeline, self.run, "last")
         return int(load_tensors(self.run.checkpoint("last"))[1]["epoch"])
+
+    def _left(self, done: int) -> list[tuple[Stage, int]]:
+        """Return the stages that are not over after so many epochs, each with the number of its first epoch."""
+        stages = self.recipe.stages
+        firsts = [sum(stage.epochs for stage in stages[:i]) for i in range(len(stages))]
+        return [(stage, first) for stage, first in zip(stages, firsts, strict=True) if done < first + stage.epochs]
 
     @property
     def beside(self) -> Callable[[Batch], Prediction] | None:
@@ -142,11 +148,10 @@ class _Stage:
     def __init__(self, training: Training, stage: Stage, fabric: Fabric, first_epoch: int) -> None:
         self.t, self.stage, self.fabric, self.first = training, stage, fabric, first_epoch
         self.objectives = [o.build() for o in stage.objectives]
+        self.maps = any(cast(Objective, o).needs == "maps" for o in self.objectives)
         parameters = training.pipeline.train_only(stage.trains)
         self._bind()
-        for objective in self.objectives:
-            objective.to(training.torch_device)
-            parameters += list(objective.parameters())
+        parameters += [parameter for objective in self.objectives for parameter in objective.parameters()]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[stage.optimizer]
         optimizer = kind(
             parameters, lr=stage.learning_rate, betas=stage.betas, weight_decay=stage.weight_decay, fused=True
@@ -155,15 +160,19 @@ class _Stage:
         self.steps = sum(1 for _ in range(0, len(training.training.clips), training.training.batch_size))
 
     def _bind(self) -> None:
+        """Let the objectives make what they own, and compare once: what they refuse is refused before any epoch."""
         torch.manual_seed(int(generator("bind", self.t.seed, self.first).integers(2**62)))
         batch = next(self.t.training.in_order())
         batch = Batch(batch.waveform[:2], batch.rate_hz, batch.target[:2], batch.clips[:2], batch.weight[:2])
         self.t.pipeline.eval()
         with torch.no_grad():
-            student = self.t.pipeline.judge(*self.t.pipeline.hear(batch, self.t.torch_device))
-            teacher = self.t.explain(batch, 0) if self.t.explain else None
+            student = self.t.pipeline.judge(*self.t.pipeline.hear(batch, self.t.torch_device), maps=self.maps)
+            teacher = self.t.explain(batch, 0, maps=self.maps) if self.t.explain else None
         for objective in self.objectives:
             cast(Objective, objective).bind(student, teacher)
+            objective.to(self.t.torch_device)
+        with torch.no_grad():
+            self._terms(student, teacher, batch)
         self.t.pipeline.train_only(self.stage.trains)
 
     def fit(self) -> None:
@@ -223,9 +232,9 @@ class _Stage:
         torch.manual_seed(int(generator("step", self.t.seed, epoch, step).integers(2**62)))
         with torch.no_grad():
             features, keep = self.t.pipeline.hear(batch, self.t.torch_device)
-        teacher = self.t.explain(batch, epoch) if self.t.explain else None
+        teacher = self.t.explain(batch, epoch, maps=self.maps) if self.t.explain else None
         with self.fabric.autocast():
-            student = self.t.pipeline.judge(features, keep)
+            student = self.t.pipeline.judge(features, keep, maps=self.maps)
         terms = self._terms(student, teacher, batch)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -240,10 +249,15 @@ class _Stage:
 
     def _terms(self, student: Prediction, teacher: Prediction | None, batch: Batch) -> dict[str, Tensor]:
         target, weight = batch.target.to(self.t.torch_device), batch.weight.to(self.t.torch_device)
-        student = replace(student, logits=student.logits.float(), embedding=student.embedding.float())
-        terms: dict[str, Tensor] = {}
+        student, terms = _single(student), dict[str, Tensor]()
         for objective in self.objectives:
-            terms |= objective(student, teacher, target, weight)
+            found = objective(student, teacher, target, weight)
+            if twice := sorted({"loss", *terms} & set(found)):
+                raise HearlessError(
+                    f"the terms of a stage's objectives must differ in name, got {twice[0]!r} again from "
+                    f"{type(objective).__name__}; leave one out, as hard_weight=0 does with 'hard'."
+                )
+            terms |= found
         return terms
 
     def _keep(
@@ -263,6 +277,12 @@ class _Stage:
         optimizer = flatten_optimizer(self.optimizer)
         save_tensors(self.t.run.checkpoint("last"), {**model, **optimizer, **objectives}, state)
         return best
+
+
+def _single(said: Prediction) -> Prediction:
+    """Return what is compared in single precision, whatever the network's."""
+    maps = {name: inner.float() for name, inner in said.maps.items()}
+    return replace(said, logits=said.logits.float(), embedding=said.embedding.float(), maps=maps)
 
 
 def _restore(objectives: Sequence[nn.Module], tensors: dict[str, Tensor]) -> None:

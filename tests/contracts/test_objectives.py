@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from hearless.interfaces import HearlessError, Prediction
+from hearless.interfaces import HearlessError, Needs, Prediction
 from hearless.spec import class_names, resolve, spec, spec_from_json
 
 BATCH, CLASSES = 4, 3
@@ -27,7 +29,15 @@ def prediction(seed, grad=False):
         torch.randn(BATCH, CLASSES, generator=g).requires_grad_(grad),
         torch.randn(BATCH, 8, generator=g).requires_grad_(grad),
         torch.randn(BATCH, 1, 16, 10, generator=g).requires_grad_(grad),
+        {
+            "shallow": torch.randn(BATCH, 5, 8, 6, generator=g).requires_grad_(grad),
+            "deep": torch.randn(BATCH, 7, 4, 3, generator=g).requires_grad_(grad),
+        },
     )
+
+
+def parts(p):
+    return [p.logits, p.embedding, p.features, *p.maps.values()]
 
 
 def target():
@@ -75,9 +85,19 @@ def test_terms_are_named_finite_scalars(made):
 def test_the_loss_reaches_the_student_and_not_the_teacher(made):
     student, teacher = prediction(0, grad=True), prediction(1, grad=True)
     sum(made(student, teacher, target(), torch.ones(BATCH)).values()).backward()
-    heard = [t.grad for t in (student.logits, student.embedding, student.features) if t.grad is not None]
-    assert sum(grad.abs().sum().item() for grad in heard) > 0
-    assert [t.grad for t in (teacher.logits, teacher.embedding, teacher.features)] == [None] * 3
+    assert sum(t.grad.abs().sum().item() for t in parts(student) if t.grad is not None) > 0
+    assert [t.grad for t in parts(teacher)] == [None] * 5
+
+
+@pytest.mark.parametrize("part", get_args(Needs))
+def test_it_compares_what_it_says_it_needs_and_nothing_else(made, part):
+    """Of all but the logits, which the hard labels' term takes: so a stored teacher may lack what is not needed."""
+    other = prediction(2)
+    changed = replace(prediction(0), **{part: getattr(other, part)})
+    teacher = replace(prediction(1), **{part: getattr(other, part)})
+    found = sum(made(changed, teacher, target(), torch.ones(BATCH)).values())
+    assert made.needs in get_args(Needs)
+    assert torch.equal(found, total(made, prediction(0))) == (part not in ("logits", made.needs))
 
 
 def test_only_the_ratio_of_weights_counts(made):
@@ -88,7 +108,8 @@ def test_only_the_ratio_of_weights_counts(made):
 def test_a_clip_of_weight_0_changes_nothing(made):
     weight = torch.tensor([1.0, 1.0, 1.0, 0.0])
     plain, changed = prediction(0), prediction(0)
-    changed.logits[-1] += 1.0
+    for part in parts(changed):
+        part[-1] += 1.0
     torch.testing.assert_close(total(made, changed, weight), total(made, plain, weight))
 
 
@@ -96,7 +117,8 @@ def test_clips_have_no_order(made):
     weight, order = torch.tensor([1.0, 2.0, 0.5, 4.0]), torch.tensor([2, 0, 3, 1])
 
     def shuffled(p):
-        return Prediction(p.logits[order], p.embedding[order], p.features[order])
+        maps = {name: inner[order] for name, inner in p.maps.items()}
+        return Prediction(p.logits[order], p.embedding[order], p.features[order], maps)
 
     terms = made(shuffled(prediction(0)), shuffled(prediction(1)), target()[order], weight[order])
     torch.testing.assert_close(sum(terms.values()), total(made, prediction(0), weight))

@@ -12,11 +12,8 @@ from scipy.special import log_softmax, rel_entr, softmax
 from scipy.stats import zscore
 
 from hearless.interfaces import HearlessError, Prediction
-from hearless.objectives.standardised_distillation import (
-    StandardisedDistillation,
-    standardise,
-    standardised_distillation_loss,
-)
+from hearless.objectives._terms import standardise
+from hearless.objectives.standardised_distillation import StandardisedDistillation, standardised_distillation_loss
 
 RNG = np.random.default_rng(6)
 STUDENT = torch.from_numpy(RNG.normal(1, 3, (6, 5)))

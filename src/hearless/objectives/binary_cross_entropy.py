@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import Prediction
+from hearless.interfaces import Needs, Prediction
 from hearless.objectives._terms import check_target, weighted_mean
 
 EXAMPLE: dict[str, Any] = {}
@@ -37,6 +37,7 @@ class BinaryCrossEntropy(nn.Module):
     """Binary cross entropy of the student's logits with the target; term ``binary_cross_entropy``."""
 
     needs_teacher: bool = False
+    needs: Needs = "logits"
 
     def __init__(self) -> None:
         super().__init__()

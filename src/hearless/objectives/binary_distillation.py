@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import Prediction
+from hearless.interfaces import Needs, Prediction
 from hearless.objectives._terms import check_logits, check_mix, check_target, require_teacher, weighted_mean
 
 EXAMPLE: dict[str, Any] = {"alpha": 0.5, "temperature": 2.0}
@@ -59,6 +59,7 @@ class BinaryDistillation(nn.Module):
     """Distillation for multi-label sets; terms ``hard`` and ``soft``."""
 
     needs_teacher: bool = True
+    needs: Needs = "logits"
 
     def __init__(self, *, alpha: float = 0.5, temperature: float = 4.0) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import HearlessError, Prediction
+from hearless.interfaces import HearlessError, Needs, Prediction
 from hearless.objectives._terms import check_target, weighted_mean
 
 EXAMPLE: dict[str, Any] = {"label_smoothing": 0.1}
@@ -40,6 +40,7 @@ class CrossEntropy(nn.Module):
     """Cross entropy of the student's logits with the target; term ``cross_entropy``."""
 
     needs_teacher: bool = False
+    needs: Needs = "logits"
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
         super().__init__()

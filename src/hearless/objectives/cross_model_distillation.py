@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hearless.interfaces import HearlessError, Prediction
+from hearless.interfaces import HearlessError, Needs, Prediction
 from hearless.objectives._terms import check_logits, check_mix, check_target, require_teacher
 from hearless.objectives.binary_cross_entropy import binary_cross_entropy_loss
 from hearless.objectives.cross_entropy import cross_entropy_loss
@@ -95,6 +95,7 @@ class CrossModelDistillation(nn.Module):
     """
 
     needs_teacher: bool = True
+    needs: Needs = "logits"
 
     def __init__(
         self,

@@ -11,15 +11,22 @@ T 1.  Differs: no warm-up of the soft terms' weight.  The target of a mixed clip
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import HearlessError, Prediction
-from hearless.objectives._terms import check_logits, check_mix, check_target, require_teacher, weighted_mean
+from hearless.interfaces import Needs, Prediction
+from hearless.objectives._terms import (
+    check_classes,
+    check_logits,
+    check_mix,
+    check_weights,
+    hard_term,
+    require_teacher,
+    weighted_mean,
+)
 
 EXAMPLE: dict[str, Any] = {"alpha": 1.0, "beta": 8.0, "temperature": 4.0}
 
@@ -91,33 +98,11 @@ def decoupled_distillation_loss(
     return terms
 
 
-def hard_term(
-    name: str, logits: Tensor, target: Tensor, hard_weight: float, weight: Tensor | None
-) -> dict[str, Tensor]:
-    """Return ``{"hard": hard_weight * CE}``, or nothing where it weighs 0, so that another objective's may stand."""
-    check_target(name, logits, target, weight)
-    if hard_weight == 0.0:
-        return {}
-    return {"hard": hard_weight * weighted_mean(F.cross_entropy(logits, target, reduction="none"), weight)}
-
-
-def check_weights(name: str, **weights: float) -> None:
-    """Refuse a term's weight that is negative or not finite."""
-    for key, value in weights.items():
-        if not 0.0 <= value < math.inf:
-            raise HearlessError(f"{name}: {key} must be 0 or more and finite, got {value}; 0 turns its term off.")
-
-
-def check_classes(name: str, logits: Tensor) -> None:
-    """Refuse logits of one class: there is no other class to tell it from."""
-    if logits.shape[-1] < 2:
-        raise HearlessError(f"{name}: needs 2 classes or more, got {logits.shape[-1]}; use a binary objective.")
-
-
 class DecoupledDistillation(nn.Module):
     """DKD, for single-label sets; terms ``hard``, ``target`` and ``non_target``."""
 
     needs_teacher: bool = True
+    needs: Needs = "logits"
 
     def __init__(
         self, *, alpha: float = 1.0, beta: float = 8.0, temperature: float = 4.0, hard_weight: float = 1.0

@@ -19,10 +19,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hearless.interfaces import Prediction
-from hearless.objectives._terms import check_logits, check_mix, require_teacher, weighted_mean
-from hearless.objectives.decoupled_distillation import check_weights, hard_term
-from hearless.objectives.standardised_distillation import standardise
+from hearless.interfaces import Needs, Prediction
+from hearless.objectives._terms import (
+    check_logits,
+    check_mix,
+    check_weights,
+    hard_term,
+    require_teacher,
+    shares,
+    standardise,
+    weighted_mean,
+)
 
 EXAMPLE: dict[str, Any] = {"alpha": 1.0, "beta": 2.0, "gamma": 2.0, "temperature": 1.0}
 
@@ -80,16 +87,11 @@ def dist_loss(
     return terms
 
 
-def shares(like: Tensor, weight: Tensor | None) -> Tensor:
-    """Return each clip's share ``[batch]`` in the batch's weight, of ``like``'s type; all 0 where all weigh 0."""
-    weight = torch.ones_like(like) if weight is None else weight.to(like)
-    return weight / weight.sum().clamp_min(torch.finfo(like.dtype).tiny)
-
-
 class DIST(nn.Module):
     """DIST, for single-label sets; terms ``hard``, ``inter`` and ``intra``."""
 
     needs_teacher: bool = True
+    needs: Needs = "logits"
 
     def __init__(self, *, alpha: float = 1.0, beta: float = 2.0, gamma: float = 2.0, temperature: float = 1.0) -> None:
         super().__init__()

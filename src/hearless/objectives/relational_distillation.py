@@ -19,10 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import HearlessError, Prediction
-from hearless.objectives.decoupled_distillation import check_weights, hard_term
-from hearless.objectives.dist import shares
-from hearless.objectives.standardised_distillation import ROUNDING
+from hearless.interfaces import Needs, Prediction
+from hearless.objectives._features import check_embeddings, require_embedding
+from hearless.objectives._terms import ROUNDING, check_weights, hard_term, shares
 
 EXAMPLE: dict[str, Any] = {"distance_weight": 25.0, "angle_weight": 50.0, "hard_weight": 1.0}
 
@@ -79,23 +78,6 @@ def _mean(losses: Tensor, weight: Tensor) -> Tensor:
     return (losses * weight).sum() / weight.sum().clamp_min(torch.finfo(losses.dtype).tiny)
 
 
-def check_embeddings(name: str, student: Tensor, teacher: Tensor) -> None:
-    """Refuse embeddings that are not ``[batch, dimension]`` of one batch."""
-    if student.ndim != 2 or teacher.ndim != 2 or len(student) != len(teacher):
-        raise HearlessError(
-            f"{name}: embeddings must be [batch, dimension] of the same batch, got {tuple(student.shape)} from the "
-            f"student and {tuple(teacher.shape)} from the teacher; give both the same clips."
-        )
-
-
-def require_embedding(name: str, student: Prediction, teacher: Prediction | None) -> Tensor:
-    """Return the teacher's embedding cut from the graph, whatever its classes; refuse a missing or ill-fitting one."""
-    if teacher is None:
-        raise HearlessError(f"{name} needs a teacher and got None; name one in the recipe, or use a loss without.")
-    check_embeddings(name, student.embedding, teacher.embedding)
-    return teacher.embedding.detach()
-
-
 class RelationalDistillation(nn.Module):
     """RKD on embeddings; terms ``hard``, ``distance`` and ``angle``.
 
@@ -106,6 +88,7 @@ class RelationalDistillation(nn.Module):
     """
 
     needs_teacher: bool = True
+    needs: Needs = "embedding"
 
     def __init__(self, *, distance_weight: float = 25.0, angle_weight: float = 50.0, hard_weight: float = 1.0) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import Prediction
+from hearless.interfaces import Needs, Prediction
 from hearless.objectives._terms import check_logits, check_mix, check_target, require_teacher, weighted_mean
 
 EXAMPLE: dict[str, Any] = {"alpha": 0.5, "temperature": 4.0}
@@ -55,6 +55,7 @@ class SelfDistillation(nn.Module):
     """Paper 000's loss, for single-label sets; terms ``hard`` and ``soft``."""
 
     needs_teacher: bool = True
+    needs: Needs = "logits"
 
     def __init__(self, *, alpha: float = 0.5, temperature: float = 4.0) -> None:
         super().__init__()

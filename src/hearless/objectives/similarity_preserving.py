@@ -16,10 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hearless.interfaces import Prediction
-from hearless.objectives.decoupled_distillation import check_weights, hard_term
-from hearless.objectives.dist import shares
-from hearless.objectives.relational_distillation import check_embeddings, require_embedding
+from hearless.interfaces import Needs, Prediction
+from hearless.objectives._features import check_embeddings, require_embedding
+from hearless.objectives._terms import check_weights, hard_term, shares
 
 EXAMPLE: dict[str, Any] = {"gamma": 3000.0, "hard_weight": 1.0}
 
@@ -68,6 +67,7 @@ class SimilarityPreserving(nn.Module):
     """
 
     needs_teacher: bool = True
+    needs: Needs = "embedding"
 
     def __init__(self, *, gamma: float = 3000.0, hard_weight: float = 1.0) -> None:
         super().__init__()

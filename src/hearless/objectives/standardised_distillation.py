@@ -16,35 +16,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hearless.interfaces import Prediction
-from hearless.objectives._terms import check_logits, check_mix, require_teacher
-from hearless.objectives.decoupled_distillation import check_weights, hard_term
+from hearless.interfaces import Needs, Prediction
+from hearless.objectives._terms import (
+    check_logits,
+    check_mix,
+    check_weights,
+    hard_term,
+    require_teacher,
+    standardise,
+)
 from hearless.objectives.self_distillation import self_distillation_loss
 
 EXAMPLE: dict[str, Any] = {"temperature": 2.0, "soft_weight": 9.0, "hard_weight": 0.1}
 
 NAME = "StandardisedDistillation"
-ROUNDING = 16.0
-"""A spread below this many units of rounding, relative to the largest value, is none."""
-
-
-def standardise(values: Tensor, share: Tensor, dim: int) -> Tensor:
-    """Return ``(values - mean) / deviation`` along ``dim``, both weighted; 0 where the values do not vary.
-
-    Args:
-        values: any shape.
-        share: broadcasts to ``values``; sums to 1 along ``dim``, or is 0.
-        dim: the dimension along which to standardise.
-    """
-    counted = share > 0
-    centred = (values - (share * values).sum(dim, keepdim=True)) * counted
-    spread = centred.detach().abs().amax(dim, keepdim=True)
-    largest = (values.detach().abs() * counted).amax(dim, keepdim=True)
-    kind = torch.finfo(values.dtype)
-    constant = spread <= torch.clamp_min(ROUNDING * kind.eps * largest, kind.tiny / kind.eps)
-    scaled = centred / torch.where(constant, 1.0, spread)
-    variance = torch.where(constant, 1.0, (share * scaled.square()).sum(dim, keepdim=True))
-    return torch.where(constant, 0.0, scaled / variance.sqrt())
 
 
 def standardised_distillation_loss(
@@ -85,6 +70,7 @@ class StandardisedDistillation(nn.Module):
     """Distillation of standardised logits, for single-label sets; terms ``hard`` and ``soft``."""
 
     needs_teacher: bool = True
+    needs: Needs = "logits"
 
     def __init__(self, *, temperature: float = 2.0, soft_weight: float = 9.0, hard_weight: float = 0.1) -> None:
         super().__init__()

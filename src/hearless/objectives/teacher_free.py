@@ -18,9 +18,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hearless.interfaces import HearlessError, Prediction
-from hearless.objectives._terms import check_mix, check_target
-from hearless.objectives.decoupled_distillation import check_classes
+from hearless.interfaces import HearlessError, Needs, Prediction
+from hearless.objectives._terms import check_classes, check_mix, check_target
 from hearless.objectives.self_distillation import self_distillation_loss
 
 EXAMPLE: dict[str, Any] = {"alpha": 0.9, "temperature": 20.0, "confidence": 0.99}
@@ -75,6 +74,7 @@ class TeacherFree(nn.Module):
     """Distillation of a virtual teacher, for single-label sets; terms ``hard`` and ``soft``."""
 
     needs_teacher: bool = False
+    needs: Needs = "logits"
 
     def __init__(self, *, alpha: float = 0.9, temperature: float = 20.0, confidence: float = 0.99) -> None:
         super().__init__()

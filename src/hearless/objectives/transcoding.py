@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import HearlessError, Prediction
+from hearless.interfaces import HearlessError, Needs, Prediction
 from hearless.objectives._terms import check_logits, require_teacher, weighted_mean
 
 EXAMPLE: dict[str, Any] = {"logits": 1.0, "features": 0.0}
@@ -54,6 +54,7 @@ class Transcoding(nn.Module):
     """
 
     needs_teacher: bool = True
+    needs: Needs
 
     def __init__(self, *, logits: float = 1.0, features: float = 0.0) -> None:
         super().__init__()
@@ -62,6 +63,7 @@ class Transcoding(nn.Module):
                 f"Transcoding: logits and features must be 0 or more, one above 0, got {logits} and {features}."
             )
         self.logits, self.features = logits, features
+        self.needs = "features" if features else "logits"
 
     def bind(self, student: Prediction, teacher: Prediction | None) -> None:
         """Own nothing; refuse a missing teacher or one with other classes."""

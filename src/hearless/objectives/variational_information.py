@@ -19,10 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.interfaces import HearlessError, Prediction
-from hearless.objectives._terms import weighted_mean
-from hearless.objectives.decoupled_distillation import check_weights, hard_term
-from hearless.objectives.relational_distillation import require_embedding
+from hearless.interfaces import HearlessError, Needs, Prediction
+from hearless.objectives._features import require_embedding
+from hearless.objectives._terms import check_weights, hard_term, weighted_mean
 
 EXAMPLE: dict[str, Any] = {"information_weight": 1.0, "hard_weight": 1.0, "initial_variance": 1.0}
 
@@ -64,6 +63,7 @@ class VariationalInformation(nn.Module):
     """
 
     needs_teacher: bool = True
+    needs: Needs = "embedding"
 
     def __init__(
         self, *, information_weight: float = 1.0, hard_weight: float = 1.0, initial_variance: float = 1.0
