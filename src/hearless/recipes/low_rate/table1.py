@@ -48,18 +48,22 @@ def rows(
     rates: Sequence[int] = (1000, 2000),
     grid: Sequence[tuple[float, float]] = GRID,
     suffix: str = "",
+    chosen_at: int | None = None,
 ) -> tuple[Row, ...]:
-    """Return one backbone's rows: the 16 kHz generation, then four methods a rate."""
+    """Return one backbone's rows: the 16 kHz generation, then four methods a rate.
+
+    α and T are chosen at the rate ``chosen_at`` (default: the lowest) and reused at the others.
+    """
     upper, name = full_band.recipe(settings), settings.backbone.name
     made = [Row(f"16 kHz{suffix}", _condition(16000, "full band", settings), (upper,))]
     for rate in sorted(rates, reverse=True):
-        chosen_at = {make: grid_of(make, settings, min(rates), grid) for make in (basd.recipe, cssd.recipe)}
+        judges = {make: grid_of(make, settings, chosen_at or min(rates), grid) for make in (basd.recipe, cssd.recipe)}
         kinds: list[tuple[str, str, dict[str, Any]]] = [
             ("raw", "raw", {"options": (upper,), "heard_through": settings.view(rate, 0)}),
             ("fine-tuned", "finetuned", {"options": (fine_tuned.recipe(settings, rate),)}),
         ]
         for label, make in (("BASD", basd.recipe), ("CSSD", cssd.recipe)):
-            options = {"options": grid_of(make, settings, rate, grid), "chosen_by": chosen_at[make]}
+            options = {"options": grid_of(make, settings, rate, grid), "chosen_by": judges[make]}
             kinds.append((label, label.lower(), options))
         for label, key, more in kinds:
             made.append(Row(

@@ -1,0 +1,48 @@
+"""Born-again generations 0 … 4: does the third collapse, as paper 000 §5 saw?  Each is taught by the one before.
+
+Fixed α and T (settings), so that generations differ in their teacher alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hearless.interfaces import HearlessError
+from hearless.recipe import Recipe
+from hearless.recipes.low_rate import fine_tuned
+from hearless.recipes.low_rate.low_to_high import published
+from hearless.recipes.low_rate.settings import Settings
+from hearless.recipes.low_rate.table1 import rate_text
+from hearless.study import Row, Study
+from hearless.teachers import Trained
+
+BACKBONES = ("mobilenetv2",)
+LAST = 4
+
+
+def generation_of(settings: Settings, rate_hz: int = 1000, generation: int = 1) -> Recipe:
+    """Return generation ``generation``; 0 is fine-tuned, 1 is `basd` under another name."""
+    if generation == 0:
+        return fine_tuned.recipe(settings, rate_hz)
+    name = f"low_rate/generation{generation}-{rate_hz}Hz-alpha{settings.alpha:g}-T{settings.temperature:g}"
+    return settings.recipe(name, rate_hz, Trained(generation_of(settings, rate_hz, generation - 1)))
+
+
+def study(
+    each: Sequence[Settings], *, rates: Sequence[int] = (1000,), folds: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (0,), task: str = "",
+) -> Study:  # fmt: skip
+    """Return the table of one backbone at one rate."""
+    if len(each) != 1 or len(rates) != 1:
+        raise HearlessError(f"this study takes one backbone and one rate, got {len(each)} and {list(rates)}.")
+    settings, rate = each[0], rates[0]
+    condition = {"rate": rate_text(rate), "network": settings.backbone.name}
+    made = []
+    for n in range(LAST + 1):
+        numbers = published("basd_extra_generation") if n == 3 else {}  # the paper's "third"
+        made.append(Row(f"generation {n}", condition, (generation_of(settings, rate, n),), published=numbers))
+    pairs = [(f"generation {n}", f"generation {before}") for n in range(1, LAST + 1) for before in {0, n - 1}]
+    return Study(
+        name="low_rate/generations", title="Born again and again", task=task, rows=tuple(made), seeds=seeds,
+        folds=folds, compare=tuple(pairs), notes=(f"α {settings.alpha:g}, T {settings.temperature:g}.",),
+    )  # fmt: skip

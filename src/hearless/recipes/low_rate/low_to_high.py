@@ -1,0 +1,65 @@
+"""A low-rate teacher for a higher-rate student: 1 kHz teaches 2 kHz (paper 000 §5, an ablation)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from importlib.resources import files
+
+from hearless.interfaces import HearlessError
+from hearless.recipe import Recipe
+from hearless.recipes.low_rate import basd, cssd, fine_tuned, table1
+from hearless.recipes.low_rate.settings import Settings
+from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
+from hearless.study import Row, Study
+from hearless.teachers import Trained
+
+BACKBONES = ("mobilenetv2",)
+
+
+def published(experiment: str) -> dict[str, float]:
+    """Return paper 000's ESC-50 value of an ablation."""
+    text = (files("hearless.recipes") / "low_rate" / "paper_000_ablations.csv").read_text()
+    return {
+        f"paper 000, {line['model']} on the whole ESC-50": float(line["value"])
+        for line in csv.DictReader(text.splitlines())
+        if (line["experiment"], line["dataset"]) == (experiment, "ESC-50")
+    }
+
+
+def taught_at(settings: Settings, rate_hz: int, teacher_hz: int) -> Recipe:
+    """Return a student at ``rate_hz`` of the fine-tuned generation at ``teacher_hz``."""
+    name = f"low_rate/taught_at_{teacher_hz}Hz-{rate_hz}Hz-alpha{settings.alpha:g}-T{settings.temperature:g}"
+    return settings.recipe(name, rate_hz, Trained(fine_tuned.recipe(settings, teacher_hz)))
+
+
+def study(
+    each: Sequence[Settings], *, rates: Sequence[int] = (1000, 2000), folds: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (0,), task: str = "",
+) -> Study:  # fmt: skip
+    """Return the table of one backbone; α and T are chosen by CSSD at the lower rate, as in `table1`."""
+    if len(each) != 1 or len(rates) != 2:
+        raise HearlessError(f"this study takes one backbone and two rates, got {len(each)} and {list(rates)}.")
+    settings, (low, high) = each[0], sorted(rates)
+    text = f", {rate_text(high)}"
+    judges = grid_of(cssd.recipe, settings, low, GRID)
+
+    def taught(each_settings: Settings, rate_hz: int) -> Recipe:
+        return taught_at(each_settings, rate_hz, low)
+
+    condition = {"rate": rate_text(high), "network": settings.backbone.name}
+    name = settings.backbone.name
+    made = [Row(f"fine-tuned{text}", condition, (fine_tuned.recipe(settings, high),),
+                published=table1.published(high, "finetuned", name))]  # fmt: skip
+    kinds = ((f"taught at {rate_text(low)}", taught, published("low_to_high")),
+             ("BASD", basd.recipe, table1.published(high, "basd", name)),
+             ("CSSD", cssd.recipe, table1.published(high, "cssd", name)))  # fmt: skip
+    for label, make, numbers in kinds:
+        options = grid_of(make, settings, high, GRID)
+        chosen_by = grid_of(basd.recipe, settings, low, GRID) if label == "BASD" else judges
+        made.append(Row(f"{label}{text}", condition, options, chosen_by=chosen_by, published=numbers))
+    first = made[1].label
+    return Study(
+        name="low_rate/low_to_high", title="A low-rate teacher for a higher-rate student", task=task, rows=tuple(made),
+        seeds=seeds, folds=folds, compare=tuple((first, row.label) for row in made if row.label != first),
+    )  # fmt: skip
