@@ -63,12 +63,12 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("list", "fetch", "train", "study", "evaluate", "compare", "predict", "show", "demo"):
+    for command in ("list", "fetch", "train", "study", "evaluate", "compare", "predict", "levels", "show", "demo"):
         assert f"  {command} " in done.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "study", "predict", "show", "evaluate", "compare", "fetch", "list", "demo"]
+    "command", ["train", "study", "predict", "levels", "show", "evaluate", "compare", "fetch", "list", "demo"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage: " in hearless(command, "--help").stdout

@@ -1,4 +1,4 @@
-"""The command line: list, fetch, train, study, evaluate, compare, predict, show, demo.
+"""The command line: list, fetch, train, study, evaluate, compare, predict, levels, show, demo.
 
 Everything heavy is imported inside the commands, so that ``hearless --help`` answers at once.  Errors end in one
 sentence that says what to do, and exit code 1.
@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from rich.progress import TaskID
 
     from hearless.door import Model
     from hearless.lab import Lab
+    from hearless.levels import LevelLog
+    from hearless.logs import LevelListener, Wanted
     from hearless.predict import FilePrediction
     from hearless.report import Report
     from hearless.train import Tick
@@ -57,6 +61,8 @@ Paths = Annotated[
 InModelsPlace = Annotated[Path | None, typer.Option("--weights", help="A published weights file in MODEL's place.")]
 Backbone = Annotated[str | None, typer.Option("--backbone", help="Its name, where its shapes fit several.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+_INTERVALS = {"fast": 0.125, "slow": 1.0, "": None}
 
 OWN_OPTIONS = (
     "labels", "root", "dataset", "map", "mapping", "rate", "rates", "method", "backbone", "backbones", "weights",
@@ -259,7 +265,9 @@ def fetch(
 def train(
     labels: Labels = None, root: Root = None, dataset: DatasetName = None, mapping: Map = None,
     rate: Annotated[int, typer.Option(help="What the sensor samples at, in Hz (250 or more).")] = 1000,
-    method: Annotated[str, typer.Option(help="cssd, basd, fine_tuned, or full_band (16 kHz).")] = "cssd",
+    method: Annotated[
+        str, typer.Option(help="cssd, basd, fine_tuned, full_band (16 kHz), or a recipe: spectral_transcoder/light …")
+    ] = "cssd",
     backbone: Annotated[str, typer.Option(help="Network: mn04, cnn14_16k, resnet38, mobilenetv2, mn02 …")] = "mn04",
     weights: Weights = None,
     folds: Annotated[str, typer.Option(help="Folds to test on: 1, or 1,2, or all. Default: the first.")] = "",
@@ -286,6 +294,8 @@ def train(
     _show(report)
     first = shlex.quote(str(made[0].path))
     typer.echo(f"\nThe model: {first}\n\nNext")
+    if made[0].measured.get("median_db"):
+        typer.echo(f"- name the sources in a log of levels: hearless predict {first} LOG.csv --out sources.csv")
     typer.echo(f"- name the sounds in other files: hearless predict {first} MY_SOUNDS/ --csv sounds.csv")
     typer.echo(f"- see each fold and class: hearless evaluate {first}")
     if len(made) < len(known):
@@ -361,14 +371,39 @@ def predict(
     paths: Paths,
     weights: InModelsPlace = None,
     backbone: Backbone = None,
-    top: Annotated[int, typer.Option(help="Labels shown for each file.")] = 3,
+    top: Annotated[int | None, typer.Option(help="Labels shown (default: 3 a file, 5 a row of a log).")] = None,
     windows: Annotated[bool, typer.Option("--windows", help="Scores of each window, not only of the file.")] = False,
     hop: Annotated[float | None, typer.Option(help="Seconds between windows.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write this CSV table.")] = None,
     as_json: Json = False,
     torch_device: Device = "cpu",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Level logs: write this .csv or .parquet; killed, it goes on.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Level logs: mean scores over 1s, 10min, 1h … (default for long ones: 1min).")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Level logs: these labels alone, as in 'Siren,Dog'.")] = "",
+    db_offset: Annotated[
+        float | None, typer.Option(help="Level logs: added to all levels (default: estimated, and told).")
+    ] = None,
+    interval: Annotated[
+        str, typer.Option(help="Level logs: fast, slow or seconds between rows, where the table does not tell.")
+    ] = "",
+    columns: Annotated[
+        str | None, typer.Option(help="Level logs: what the bands' columns have in their names.")
+    ] = None,
+    weighting: Annotated[str | None, typer.Option(help="Level logs: A, if bands are A-weighted; Z, if not.")] = None,
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Level logs: leave out rows that are wrong, and say so.")
+    ] = False,
+    picture: Annotated[Path | None, typer.Option(help="Level logs: draw sources by hour (needs --out).")] = None,
+    day: Annotated[str, typer.Option(help="Level logs: the picture's day, as 2024-06-01 (default: all days).")] = "",
 ) -> None:
-    """Name the sounds in files and folders; broken files are listed and the rest go on."""
+    """Name the sounds in files and folders; broken files are listed and the rest go on.
+
+    A level log (CSV, TSV, Parquet, NPY or HDF5) becomes a table of sources over time.
+    """
     from hearless import predict as predicting
     from hearless.interfaces import HearlessError
 
@@ -376,8 +411,19 @@ def predict(
     if csv and as_json:
         raise HearlessError("choose --csv FILE or --json.")
     model = _model(paths, weights, backbone, torch_device)
+    if _are_levels(sounds):
+        _name_sources(
+            model, sounds[0], out or csv, picture, day, as_json,
+            every="window" if windows else every, hop_s=hop, db_offset=db_offset, only=only,
+            top=5 if top is None else top, interval_s=_seconds(interval), columns=columns, weighting=weighting,
+            on_error="mark" if mark else "raise",
+        )  # fmt: skip
+        return
+    if out or picture or every or only:
+        raise HearlessError(f"--out, --picture, --every and --only are for level logs; {sounds[0]} is none, use --csv.")
     broken: list[Path] = []
-    said = _reported(predicting.predict(model.listener, sounds, hop_s=hop, top=top, windows=windows), broken)
+    listed = 3 if top is None else top
+    said = _reported(predicting.predict(model.listener, sounds, hop_s=hop, top=listed, windows=windows), broken)
     if csv:
         predicting.write_csv(said, csv)
         typer.echo(f"{csv} written.")
@@ -388,6 +434,104 @@ def predict(
     if broken:
         typer.echo(f"{len(broken)} files could not be read; the others are done.", err=True)
         raise typer.Exit(1)
+
+
+def _are_levels(paths: list[str]) -> bool:
+    """Say whether a level table is named; it stands alone."""
+    from hearless.interfaces import HearlessError
+    from hearless.levels import FORMATS
+
+    tables = [path for path in paths if Path(path).suffix.lower() in FORMATS and not Path(path).is_dir()]
+    if tables and len(paths) > 1:
+        raise HearlessError(f"one level table at a time, and no sounds beside it, got {', '.join(paths)}.")
+    return bool(tables)
+
+
+def _seconds(interval: str) -> float | None:
+    """Return the seconds of an interval by name or number."""
+    from hearless.interfaces import HearlessError
+
+    try:
+        return _INTERVALS[interval] if interval in _INTERVALS else float(interval)
+    except ValueError:
+        raise HearlessError(f"--interval must be fast, slow or seconds, got {interval!r}.") from None
+
+
+def _name_sources(
+    model: Model, log: str, out: Path | None, picture: Path | None, day: str, as_json: bool, **options: Any
+) -> None:
+    """Name the sources of a log: into a table with a journal, or on the screen."""
+    from hearless import door, logs, pictures
+    from hearless.interfaces import HearlessError
+
+    if out is None:
+        if picture:
+            raise HearlessError("the picture is drawn from a table; add --out sources.csv.")
+        _print_sources(*door.prepared(model, log, say=_aside, **options), as_json)
+        return
+    with _rows_bar() as bar:
+        written = door.sources(model, log, out, say=_aside, on_progress=bar, **options)
+    drawn = picture and pictures.day(logs.by_hour(written.path, _date(day)), picture)
+    if as_json:
+        found = {"table": str(out), "rows": written.n_rows, "log_rows": written.n_log_rows, "notes": written.notes}
+        typer.echo(json.dumps({**found, **({"picture": str(drawn)} if drawn else {})}))
+        return
+    typer.echo(f"{out} written: {written.n_rows} rows from {written.n_log_rows} rows of levels.")
+    for rule, n_rows in written.notes.items():
+        typer.echo(f"- {rule}: {n_rows} rows of the log")
+    again = f"the same command with --picture {shlex.quote(str(out.with_suffix('.png')))}"
+    typer.echo(f"The picture: {drawn}" if drawn else f"Next: see which hour has which sources: {again}")
+
+
+def _aside(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _date(day: str) -> date | None:
+    from datetime import date
+
+    from hearless.interfaces import HearlessError
+
+    try:
+        return date.fromisoformat(day) if day else None
+    except ValueError:
+        raise HearlessError(f"--day must be such as 2024-06-01, got {day!r}.") from None
+
+
+def _print_sources(log: LevelLog, listener: LevelListener, wanted: Wanted, as_json: bool) -> None:
+    """Print a line a stretch, or a JSON object a line."""
+    from hearless import logs
+
+    for done, _ in logs.sources(log, listener, wanted):
+        for stretch in done:
+            rows = logs.rows_of(stretch, log.table, listener.labels, wanted)
+            start, end, _, _, missing = rows[0]
+            scores = {label: float(score) for _, _, label, score, _ in rows if label}
+            if as_json:
+                typer.echo(json.dumps({"start": start, "end": end, "scores": scores, "missing": float(missing)}))
+                continue
+            share = f" ({stretch.missing:.0%} missing)" if scores and stretch.missing else ""
+            typer.echo(f"{start} – {end}: {_scores(scores) or 'no levels'}{share}")
+
+
+@contextmanager
+def _rows_bar() -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows the rows of a log that are done, as a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.percentage:.1f} %"), BarColumn(30), TimeRemainingColumn(), TextColumn("{task.fields[words]}")
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("", total=None, words="")
+
+        def done(row: int, total: int) -> None:
+            speed = bars.tasks[0].speed or 0.0
+            bars.update(bar, completed=row, total=total, words=f"row {row:,} of {total:,}, {speed:,.0f} rows/s")
+
+        yield done
 
 
 def _sounds(command: str, paths: list[str], weights: Path | None) -> list[str]:
@@ -429,6 +573,22 @@ def _print_scores(said: Iterator[FilePrediction]) -> None:
 
 def _scores(ranked: dict[str, float]) -> str:
     return ", ".join(f"{label} {score:.2f}" for label, score in ranked.items())
+
+
+@_command
+def levels(
+    clip: Annotated[Path, typer.Argument(help="A sound file of any length.")],
+    out: Annotated[Path, typer.Option("--to", help="CSV, TSV, Parquet, NPY or HDF5, by its extension.")],
+    interval: Annotated[str, typer.Option(help="fast (125 ms) or slow (1 s).")] = "fast",
+    bands: Annotated[str, typer.Option(help="published (paper 003) or iec61260 (as real meters).")] = "published",
+) -> None:
+    """Write a sound's third-octave levels as a table, as a level sensor would."""
+    from hearless import door
+
+    n_rows = door.levels(clip, out, interval=interval, bands=bands)
+    name = shlex.quote(str(out))
+    typer.echo(f"{out} written: {n_rows} rows of 29 bands.")
+    typer.echo(f"Next, with a model of levels: hearless predict MODEL {name} --db-offset 0 --windows")
 
 
 @_command

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import os
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from textwrap import fill
 from types import ModuleType
@@ -21,13 +24,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hearless import audio, download, evaluate
+from hearless import audio, download, evaluate, logs
 from hearless import predict as predicting
+from hearless.captures.third_octave import ThirdOctave
 from hearless.classifiers._official import weights_table
+from hearless.dsp.octave_bands import INTERVALS, NOMINAL_HZ, RATE_HZ
 from hearless.interfaces import Capture, Enhancer, HearlessError, Masking
 from hearless.lab import Lab
+from hearless.levels import LevelLog, estimated_offset_db, median_db, open_levels, write_levels
 from hearless.pipeline import Pipeline
 from hearless.provenance import git_commit
+from hearless.recipe import Recipe
 from hearless.report import Report
 from hearless.run import Predictions, Run
 from hearless.spec import SHELVES, Spec, class_names, resolve, spec
@@ -44,6 +51,14 @@ WINDOW_S = 10.0
 Tables = str | Path | Sequence[str | Path] | None
 """A user's table of clips, or several."""
 
+TRANSCODER = (
+    "hearless train --labels TABLE.csv --method spectral_transcoder/light --backbone yamnet --set interval={interval}"
+)
+"""The command that trains a model of levels."""
+
+MEDIAN_ROWS = 691_200
+"""Rows of a log that its offset is estimated from, at most: a day of fast levels."""
+
 TITLE_WIDTH = 90
 """Characters in a line of a picture's title."""
 
@@ -58,6 +73,8 @@ class Model:
         multi_label: any number of classes at once, or exactly one.
         window_s: how much it hears at once, in s.
         name: what it is called.
+        median_db: each band's median level over its training clips, NaN where unknown; empty where none was measured.
+        trained_by: the command that trains a model of levels like it, ``{interval}`` for "fast" or "slow".
     """
 
     pipeline: Pipeline = field(repr=False)
@@ -65,6 +82,37 @@ class Model:
     multi_label: bool
     window_s: float
     name: str
+    median_db: tuple[float, ...] = ()
+    trained_by: str = TRANSCODER
+
+    @property
+    def hears_levels(self) -> bool:
+        """Say whether its sensor keeps levels instead of sound."""
+        return isinstance(self.pipeline.capture, ThirdOctave)
+
+    def level_listener(self, window_s: float | None = None) -> logs.LevelListener:
+        """Return the model as `hearless.logs` wants it; its window is rounded to whole levels.
+
+        Raises:
+            HearlessError: it hears sound, or the window is too short for its classifier.
+        """
+        if not self.hears_levels:
+            raise HearlessError(
+                f"{self.name} hears sound; for level tables train a transcoder: {TRANSCODER.format(interval='fast')}"
+            )
+        interval_s = 1.0 / cast(Capture, self.pipeline.capture).rate_hz
+        wanted_s = max(1, round((window_s or self.window_s) / interval_s)) * interval_s
+        self.pipeline.check_length(wanted_s)
+        return logs.LevelListener(
+            self._of_levels, self.labels, interval_s, wanted_s, name=self.name, trained_by=self.trained_by
+        )
+
+    def _of_levels(self, levels_db: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the scores ``[batch, class]`` of levels ``[batch, band, frame]``."""
+        device = next(self.pipeline.parameters()).device
+        with torch.inference_mode():
+            logits = self.pipeline(torch.from_numpy(levels_db).to(device)).logits
+        return self._chances(logits.float().cpu())
 
     @property
     def listener(self) -> predicting.Listener:
@@ -248,7 +296,20 @@ def load(run: Run | str | Path, *, torch_device: str = "cpu") -> Model:
     lab = Lab(found.path.parent.parent, Path(), torch_device=torch_device)
     measured = found.measured
     name = f"{found.path.parent.name}/{found.path.name}"
-    return Model(lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name)
+    median_db = tuple(math.nan if level is None else level for level in measured.get("median_db", ()))
+    return Model(
+        lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name, median_db,
+        _trained_by(found.recipe),
+    )  # fmt: skip
+
+
+def _trained_by(recipe: Recipe) -> str:
+    """Return the command that trains a recipe's like for levels of another interval."""
+    system, _, rest = recipe.name.partition("/")
+    method, backbone = ([*rest.split("-"), ""])[:2] if rest.count("-") == 2 else ("", "")
+    if f"{system}/{method}" not in recipe_names():
+        return TRANSCODER
+    return TRANSCODER.replace("spectral_transcoder/light", f"{system}/{method}").replace("yamnet", backbone)
 
 
 def finished(folder: Path) -> list[Run]:
@@ -279,6 +340,96 @@ def predict(
     """Classify files and folders with a model or run folder: see `hearless.predict.predict`."""
     listening = model if isinstance(model, Model) else load(model)
     return predicting.predict(listening.listener, paths, **options)
+
+
+def sources(
+    model: Model | Run | str | Path, log: str | Path, out: str | Path, *, every: str | None = None,
+    hop_s: float | None = None, window_s: float | None = None, db_offset: float | None = None, top: int | None = 5,
+    only: str | Sequence[str] = (), on_progress: logs.Progress | None = None,
+    say: Callable[[str], None] = lambda text: None, **reading: Any,
+) -> logs.Written:  # fmt: skip
+    """Write the table of sources over time of a level log; killed, the same call goes on where it was.
+
+    Args:
+        model: a model of levels, or its run.
+        log: the level table.
+        out: ``.csv`` or ``.parquet``, see `hearless.logs.write`.
+        every: scores are averaged over ``"1min"``, ``"1h"`` …; ``"window"``: a row a window; None: a minute, or for a
+            log of less than an hour a row a window.
+        hop_s: seconds between windows.
+        window_s: what is heard at once; None: as in training.
+        db_offset: added to the log's levels; None: estimated from the medians of log and training clips.
+        top: labels in a row.
+        only: labels wanted instead of the best.
+        on_progress: told rows done and rows in all.
+        say: told the offset and its evidence.
+        reading: how the log is read: arguments of `hearless.levels.open_levels`.
+
+    Raises:
+        HearlessError: log, model and options do not fit.
+    """
+    listening = model if isinstance(model, Model) else load(model)
+    opened, listener, wanted = prepared(
+        listening, log, every=every, hop_s=hop_s, window_s=window_s, db_offset=db_offset, top=top, only=only, say=say,
+        **reading,
+    )  # fmt: skip
+    return logs.write(opened, listener, out, wanted, reading=reading, on_progress=on_progress)
+
+
+def prepared(
+    model: Model, path: str | Path, *, every: str | None = None, hop_s: float | None = None,
+    window_s: float | None = None, db_offset: float | None = None, top: int | None = 5, only: str | Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None, **reading: Any,
+) -> tuple[LevelLog, logs.LevelListener, logs.Wanted]:  # fmt: skip
+    """Open a log for a model, check that they fit and settle what the table shall hold: arguments as in `sources`."""
+    listener = model.level_listener(window_s)
+    log = open_levels(path, **reading)
+    chosen = logs.labels_of(only, model.labels) if isinstance(only, str) else tuple(only)
+    period_s = None if every == "window" else logs.usual_every_s(log) if every is None else logs.seconds_of(every)
+    wanted = logs.Wanted(period_s, hop_s, 0.0, top, chosen)
+    logs.check(log.table, listener, wanted)
+    offset_db = _offset_db(model, log, say) if db_offset is None else db_offset
+    return log, listener, replace(wanted, offset_db=offset_db)
+
+
+def _offset_db(model: Model, log: LevelLog, say: Callable[[str], None]) -> float:
+    """Estimate what to add to a log's levels and tell why."""
+    if not model.median_db:
+        say("offset 0 dB: the model's run tells no levels of its training clips; give --db-offset.")
+        return 0.0
+    head = takewhile(lambda block: block.first_row < MEDIAN_ROWS, log.blocks(8192))
+    offset_db, evidence = estimated_offset_db(median_db(head), model.median_db)
+    say(f"{evidence}.  Another offset: --db-offset.")
+    return round(offset_db, 1)
+
+
+def levels(
+    sound: str | Path, out: str | Path, *, interval: str = "fast", bands: str = "published",
+    start: datetime | None = None,
+) -> int:  # fmt: skip
+    """Write the third-octave levels of a sound file as a level table, as a sensor would; return its rows.
+
+    Args:
+        sound: the file, of any length.
+        out: CSV, TSV, Parquet, NPY or HDF5 by its extension.
+        interval: ``"fast"`` (125 ms) or ``"slow"`` (1 s).
+        bands: ``"published"`` or ``"iec61260"``, as in `ThirdOctave`.
+        start: when the recording began; None: time counts from 0.
+    """
+    capture, timing = ThirdOctave(interval=interval, bands=bands).eval(), INTERVALS[interval]
+    size, overlap = 60 * RATE_HZ, timing.frame - timing.hop
+    made, held = list[NDArray[Any]](), np.empty(0, np.float32)
+    with torch.inference_mode():
+        for block in audio.blocks(sound, RATE_HZ, 60.0):
+            held = np.concatenate([held, block])
+            while len(held) >= size + overlap:
+                made.append(capture(torch.from_numpy(held[None, : size + overlap]), RATE_HZ)[0].T.numpy())
+                held = held[size:]
+        if len(held) > overlap or not made:
+            made.append(capture(torch.from_numpy(held[None]), RATE_HZ)[0].T.numpy())
+    table = np.concatenate(made)
+    write_levels(out, table, NOMINAL_HZ, 1.0 / timing.rate_hz, start=start)
+    return len(table)
 
 
 def show(model: Model | Run | str | Path, sound: str | Path, path: str | Path | None = None, *, top: int = 3) -> Shown:
@@ -422,7 +573,8 @@ def train(
         name: a data set of the shelf instead.
         mapping: the table's column names.
         rate: what the sensor samples at, in Hz.
-        method: "fine_tuned", "basd", "cssd", or "full_band" (16 kHz).
+        method: "fine_tuned", "basd", "cssd", or "full_band" (16 kHz); or any other recipe as ``system/recipe``, such as
+            "spectral_transcoder/light" (levels instead of sound).
         backbone: short name of a network, such as ``"mn04"``.
         weights: a local weights file in place of the published one; ``"none"`` starts from random weights.
         fold: the fold to test on; default: the first.
@@ -431,12 +583,14 @@ def train(
         lab: where runs are made (progress bars, torch device); default: a quiet one on the CPU.
         words: further settings, such as ``epochs=30``.
     """
-    make = _maker(f"low_rate/{method}", "recipe")
+    system = method.partition("/")[0] if "/" in method else "low_rate"
+    make = _maker(method if "/" in method else f"low_rate/{method}", "recipe")
     data, folder = dataset(name, labels, root, mapping)
     lab = lab or Lab(Path(runs), folder)
     words.setdefault("multi_label", lab.table(data).multi_label)
-    chosen = settings("low_rate", data, backbone=backbone, weights=weights, **words)
-    recipe = make(chosen) if method == "full_band" else make(chosen, rate)
+    chosen = settings(system, data, backbone=backbone, weights=weights, **words)
+    at_rate = "rate_hz" in inspect.signature(make).parameters and make.__module__.rpartition(".")[2] != "full_band"
+    recipe = make(chosen, rate) if at_rate else make(chosen)
     return lab.run(recipe, fold or lab.folds(data)[0], seed)
 
 

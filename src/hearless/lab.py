@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from hearless import audio, evaluate, splits
+from hearless.captures.third_octave import ThirdOctave
 from hearless.interfaces import Capture, Clip, HearlessError
 from hearless.labels import label_names
 from hearless.loading import AudioStore, Loader, Progress, Table, highest_rate_hz, open_store, read_table
@@ -30,6 +31,12 @@ from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 from hearless.teaching import Mean, Running, store, stored
 from hearless.train import Tick, Training, check_select, load_parts
 from hearless.weights import find, load_pretrained
+
+MEDIAN_CLIPS = 200
+"""Training clips, at most, that a level sensor's median levels are measured on."""
+
+SILENT_DB = -100.0
+"""A level below it is digital silence, which no meter writes."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,7 @@ class Lab:
             "clip_s": bench.clip_s,
             "source_rate_hz": bench.store.rate_hz, "fold": bench.fold, "seed": bench.seed,
             "parameters": sum(p.numel() for p in pipeline.parameters()),
-            "n_clips": {side: len(clips) for side, clips in rows.items()},
+            "n_clips": {side: len(clips) for side, clips in rows.items()}, **_levels_fact(pipeline, bench),
         })  # fmt: skip
 
     def _load_initial(self, pipeline: Pipeline, recipe: Recipe, fold: str, seed: int) -> None:
@@ -484,6 +491,17 @@ def _explainers(clips: Sequence[Clip], copies: Sequence[Run]) -> dict[str, int]:
     trained = [set(copy.read("clips.json")["training"]) for copy in copies]
     unseen = {clip.id: [n for n, groups in enumerate(trained) if clip.group not in groups] for clip in clips}
     return {clip_id: who[0] for clip_id, who in unseen.items() if len(who) == 1}
+
+
+def _levels_fact(pipeline: Pipeline, bench: _Bench) -> dict[str, list[float | None]]:
+    """Return each band's median level over some training clips where the sensor keeps levels, None where silent."""
+    if not isinstance(pipeline.capture, ThirdOctave):
+        return {}
+    clips = bench.training[:: -(-len(bench.training) // MEDIAN_CLIPS)]
+    heard = [pipeline.observe(batch.waveform, batch.rate_hz) for batch in bench.loader(clips).in_order()]
+    levels = torch.cat(heard).mT.flatten(0, 1).double().numpy()
+    loud = [band[band > SILENT_DB] for band in levels.T]  # not what is filled up with zeros
+    return {"median_db": [round(float(np.median(band)), 1) if len(band) else None for band in loud]}
 
 
 def _seconds(run: Run) -> float:

@@ -62,15 +62,23 @@ class PipelineSpec:
     def build(self, n_classes: int) -> Pipeline:
         """Build it with ``n_classes`` at its end: at the head, or at the classifier where there is none."""
         last = {"n_classes": n_classes}
-        frontend = self.frontend.build()
-        bands = {"n_bands": frontend.n_bands} if self.classifier.accepts("n_bands") else {}
+        frontend, enhancer = self.frontend.build(), self.enhancer.build() if self.enhancer else None
+        bands = {"n_bands": _bands(frontend, enhancer)} if self.classifier.accepts("n_bands") else {}
         return Pipeline(
             capture=self.capture.build(),
             frontend=frontend,
-            enhancer=self.enhancer.build() if self.enhancer else None,
+            enhancer=enhancer,
             classifier=self.classifier.build(**bands, **({} if self.head else last)),
             head=self.head.build(**last) if self.head else None,
         )
+
+
+@torch.no_grad()
+def _bands(frontend: Frontend, enhancer: nn.Module | None) -> int:
+    """Return how many bands the classifier gets: the front end's, or what an enhancer makes of them."""
+    if enhancer is None:
+        return frontend.n_bands
+    return int(enhancer(torch.zeros(1, 1, frontend.n_bands, 8)).shape[2])
 
 
 class Pipeline(nn.Module):

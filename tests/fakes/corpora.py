@@ -100,6 +100,25 @@ def sonyc_ust(root: Path) -> None:
     table(root / "annotations.csv", "\n".join(rows) + "\n")
 
 
+def tau2019_mobile(root: Path) -> None:
+    """TAU 2019 Mobile: two scenes; a, b and c train, a and b are tested, one segment of a is in neither part."""
+    folder = root / "TAU-urban-acoustic-scenes-2019-mobile-development"
+    meta = ["filename\tscene_label\tidentifier\tsource_label"]
+    parts = {"train": ["filename\tscene_label"], "evaluate": ["filename\tscene_label"], "none": []}
+    places = (("train", "lyon", 0, "abc"), ("evaluate", "milan", 1, "ab"), ("none", "prague", 2, "a"))
+    for seed, scene in enumerate(("bus", "park")):
+        for part, city, place, devices in places:
+            place += 10 * seed
+            for device in devices:
+                name = f"audio/{scene}-{city}-{place}-{100 + place}-{device}.wav"
+                noise(folder / name, seconds=1.0, rate_hz=44100, seed=200 * seed + place + ord(device))
+                meta.append(f"{name}\t{scene}\t{city}-{place}\t{device}")
+                parts[part].append(f"{name}\t{scene}")
+    table(folder / "meta.csv", "\n".join(meta) + "\n")
+    for part in ("train", "evaluate"):
+        table(folder / "evaluation_setup" / f"fold1_{part}.csv", "\n".join(parts[part]) + "\n")
+
+
 def tau2020_mobile(root: Path) -> None:
     """TAU 2020 Mobile: two scenes at eight places, two segments a place, devices a and b."""
     meta, train, evaluate = ["filename\tscene_label\tidentifier\tsource_label"], ["filename\tscene_label"], []
@@ -164,6 +183,7 @@ BUILDERS = {
     "FolderLabels": folder_labels,
     "UrbanSound8K": urbansound8k,
     "SONYCUST": sonyc_ust,
+    "TAU2019Mobile": tau2019_mobile,
     "TAU2020Mobile": tau2020_mobile,
     "TAU2022Mobile": tau2022_mobile,
     "SpeechCommandsV2": speech_commands_v2,

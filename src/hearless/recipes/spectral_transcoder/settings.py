@@ -15,6 +15,7 @@ from typing import Any
 from hearless.captures.full_band import FullBand
 from hearless.captures.third_octave import ThirdOctave
 from hearless.classifiers._official import backbone as published
+from hearless.dsp.octave_bands import interval_of
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
 from hearless.frontends.band_levels import BandLevels
 from hearless.interfaces import HearlessError
@@ -27,8 +28,6 @@ from hearless.teachers import Pretrained
 
 TARGETS = {"resnet38": "pann", "cnn14": "pann", "mobilenetv2": "pann", "yamnet": "yamnet", "mn04": "mn04"}
 """Whose features a transcoder makes for each frozen classifier."""
-
-LEVELS_PER_S = {"fast": 8, "slow": 1}
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,9 @@ class Settings:
         """Return the classifier behind a transcoder of levels (default: PINV)."""
         transcoder = enhancer or spec(PINVTranscoder)
         made = transcoder.replace(target=TARGETS[self.backbone.name], interval=self.interval, bands=self.bands)
-        return PipelineSpec(
-            spec(ThirdOctave, interval=self.interval, bands=self.bands),
-            spec(BandLevels, input_rate_hz=LEVELS_PER_S[self.interval]), self.backbone.classifier, enhancer=made,
-        )  # fmt: skip
+        frontend = spec(BandLevels, input_rate_hz=interval_of(self.interval, "Settings").rate_hz)
+        capture = spec(ThirdOctave, interval=self.interval, bands=self.bands)
+        return PipelineSpec(capture, frontend, self.backbone.classifier, enhancer=made)
 
     def recipe(
         self, name: str, student: PipelineSpec, stage: Stage | None = None, *, select: str = "min:loss",
