@@ -124,14 +124,20 @@ def test_json_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, check=True, timeout=120)
 
 
-def test_predictions_round_trip(tmp_path: Path) -> None:
+BESIDE = replace(FOUND, reference=FOUND.logits + 1, distance=np.array([0.5, 0.25, 2], np.float32))
+
+
+@pytest.mark.parametrize("found", [FOUND, BESIDE], ids=["alone", "beside a teacher"])
+def test_predictions_round_trip(tmp_path: Path, found: Predictions) -> None:
     path = Run(tmp_path).predictions("test")
-    FOUND.save(path)
+    found.save(path)
     read = Predictions.load(path)
     for field in fields(Predictions):
-        expected, got = getattr(FOUND, field.name), getattr(read, field.name)
-        np.testing.assert_array_equal(got, expected)
-        assert got.dtype == expected.dtype
+        expected, got = getattr(found, field.name), getattr(read, field.name)
+        assert (got is None) == (expected is None)
+        if expected is not None:
+            np.testing.assert_array_equal(got, expected)
+            assert got.dtype == expected.dtype
     assert path == tmp_path / "predictions" / "test.npz"
     assert names(path.parent) == ["test.npz"]
 

@@ -39,6 +39,10 @@ TEACHERS = {
         {"teacher": "Pretrained", "weights": "mn04", "sha256": "", "pipeline": None},
     ),
     "Trained": (Trained(Fake()), {"teacher": "Trained", "recipe": {"number": 1}, "seed": None}),
+    "Trained, on a fold of its own": (
+        Trained(Fake(), 0, "2"),
+        {"teacher": "Trained", "recipe": {"number": 1}, "seed": 0, "fold": "2"},
+    ),  # fmt: skip
     "CrossFitted": (
         CrossFitted(Fake(2), 4, seed=7),
         {"teacher": "CrossFitted", "recipe": {"number": 2}, "n_parts": 4, "seed": 7},
@@ -61,7 +65,8 @@ TEACHERS = {
 def test_json_says_all_fields_and_the_kind(kind: str) -> None:
     teacher, expected = TEACHERS[kind]
     assert json.loads(json.dumps(teacher.to_json())) == expected
-    assert set(teacher.to_json()) == {"teacher", *teacher.__dataclass_fields__}
+    unsaid = {"fold"} if kind == "Trained" else set()  # came later and stays out where it is none, as in old hashes
+    assert set(teacher.to_json()) == {"teacher", *teacher.__dataclass_fields__} - unsaid
 
 
 def test_teachers_are_values() -> None:
