@@ -42,7 +42,7 @@ TEACHERS = {
     "Trained, on a fold of its own": (
         Trained(Fake(), 0, "2"),
         {"teacher": "Trained", "recipe": {"number": 1}, "seed": 0, "fold": "2"},
-    ),  # fmt: skip
+    ),
     "CrossFitted": (
         CrossFitted(Fake(2), 4, seed=7),
         {"teacher": "CrossFitted", "recipe": {"number": 2}, "n_parts": 4, "seed": 7},
