@@ -223,11 +223,14 @@ def _print_table(title: str, head: list[str], *lines: list[str]) -> None:
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column(Text(head[0]), overflow="fold")
-    for i, name in enumerate(head[1:], 1):
-        table.add_column(Text(fill(name, max(8, *(len(cells[i]) for cells in lines)))), justify="right", no_wrap=True)
+    widths = [max(8, *(len(cells[i]) for cells in lines)) for i in range(1, len(head))]
+    for name, width in zip(head[1:], widths, strict=True):
+        table.add_column(Text(fill(name, width, break_long_words=False)), justify="right", no_wrap=True)
     for cells in lines:
         table.add_row(*map(Text, cells))
-    Console().print(table)
+    longest = [max(width, *map(len, name.split() or [""])) for name, width in zip(head[1:], widths, strict=True)]
+    console = Console()  # rather wider than the terminal than a number cut off
+    Console(width=max(console.width, 12 + sum(longest) + 3 * len(head))).print(table)
 
 
 @_command
