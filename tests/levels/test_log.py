@@ -39,7 +39,7 @@ def test_every_row_is_delivered_or_listed(troubled: LevelLog) -> None:
     assert {rule for rule, _ in read.notes} == {"line", "time", "value", "silence", "gap", "clock", "interval"}
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(n_rows=st.integers(1, 4000))
 def test_the_size_of_blocks_changes_nothing(troubled: LevelLog, n_rows: int) -> None:
     whole, read = join(troubled, 5000), join(troubled, n_rows)
@@ -49,7 +49,7 @@ def test_the_size_of_blocks_changes_nothing(troubled: LevelLog, n_rows: int) -> 
     assert (read.notes, read.gaps) == (whole.notes, whole.gaps)
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(n_rows=st.integers(1, 400), place=st.floats(0, 1))
 def test_reading_resumes_after_any_block(troubled: LevelLog, n_rows: int, place: float) -> None:
     blocks = list(troubled.blocks(n_rows))

@@ -45,11 +45,9 @@ def swept(raw: Rows) -> tuple[F64, list[Note]]:
         *raw.notes,
         *runs("silence", rows, np.any(silent, axis=1), lambda _: "-inf or below -200 dB, taken for missing"),
         *runs("zero", rows, zero, lambda _: "all bands exactly 0, taken for missing"),
-        *runs(
-            "value",
-            rows,
-            np.any(loud, axis=1),
-            lambda i: f"a level must be below 200 dB, got {values[i][loud[i]][0]:g}",
+        *(
+            Note("value", int(rows[i]), int(rows[i]), f"a level must be below 200 dB, got {values[i][loud[i]][0]:g}")
+            for i in np.flatnonzero(np.any(loud, axis=1))
         ),
     ]
     return np.where(silent | loud | zero[:, None], np.nan, values), notes

@@ -135,7 +135,7 @@ class LevelLog:
         usable = ~(lost | unread)
         rows, times_s = rows[usable], times_s[usable]
         keep, breaks, found = clock.judge(rows, times_s)
-        notes = merged([*notes, *found])
+        notes = sorted([*notes, *found], key=lambda note: note.first_row)
         if strict:
             require_none(self.table.path, notes)
         levels_db = self._spread(values[usable])
@@ -277,12 +277,16 @@ def _regrouped(pieces: Iterator[Block], size: int) -> Iterator[Block]:
 
 
 def _flushed(held: list[Block], notes: list[Note]) -> Block:
-    """Return held pieces as one block with the notes on rows before its end, which leave ``notes``."""
+    """Return held pieces as one block with the notes on rows before its end, which leave ``notes``.
+
+    A note that goes on behind the block is parted there, so that what a block tells is the same wherever reading began.
+    """
     block = replace(
         held[0],
         times_s=np.concatenate([part.times_s for part in held]),
         levels_db=np.concatenate([part.levels_db for part in held]),
     )
-    told = [note for note in notes if note.first_row < block.next_row]
-    notes[:] = [note for note in notes if note.first_row >= block.next_row]
+    end = block.next_row
+    told = [replace(note, last_row=min(note.last_row, end - 1)) for note in notes if note.first_row < end]
+    notes[:] = [replace(note, first_row=max(note.first_row, end)) for note in notes if note.last_row >= end]
     return replace(block, notes=tuple(merged(told)))
