@@ -159,3 +159,20 @@ def test_the_enhancer_stands_in_front_of_the_low_rate_student() -> None:
         assert {option.teacher for option in options} == {rows["no enhancer, 16 kHz"].options[0].teacher}
     with pytest.raises(HearlessError, match="one backbone at a time, got 2"):
         low_rate.study([settings, settings])
+
+
+DIGESTS = {
+    (0, True): "f0d7a585df99", (1, True): "e903825143fa", (2, True): "ae0c91c6c996", (4, True): "3a32a8412478",
+    (0, False): "d8ba2e63cb69", (4, False): "43a7ca6d67e2",
+}  # fmt: skip
+"""Names of the runs of the reduced tables: they must be found again, not trained again."""
+
+
+@pytest.mark.parametrize(("n_blocks", "taught"), DIGESTS)
+def test_the_runs_of_the_reduced_tables_keep_their_names(n_blocks: int, taught: bool) -> None:
+    settings = made(
+        "speech_commands_v2", backbone="efficientnetv2_b0", weights="none", width=0.5, epochs=15, batch_size=16,
+        schedule="one_cycle", learning_rate=2e-3, mask_time_s=0.0, mask_bands=0.0,
+    )  # fmt: skip
+    assert student.recipe(settings, n_blocks, taught=taught).digest == DIGESTS[n_blocks, taught]
+    assert teacher.recipe(settings).digest == "9cad08268ed5"
