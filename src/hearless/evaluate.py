@@ -115,20 +115,16 @@ def agreement(found: Predictions) -> dict[str, NDArray[np.float64]]:
     if found.reference is None or found.distance is None:
         raise HearlessError("agreement needs a teacher's predictions beside the listener's; evaluate the run again.")
     logits = found.logits.reshape(-1, *found.reference.shape)
-    theirs = _sigmoid(found.reference)
+    theirs = metrics.sigmoid(found.reference)
     k = min(5, theirs.shape[1])
     each = {
         "agreement": [(run.argmax(1) == found.reference.argmax(1)).astype(np.float64) for run in logits],
-        "top5_agreement": [metrics.top_k_shares(theirs, _sigmoid(run), k) for run in logits],
-        "kl": [metrics.published_divergences(theirs, _sigmoid(run)) for run in logits],
+        "top5_agreement": [metrics.top_k_shares(theirs, metrics.sigmoid(run), k) for run in logits],
+        "kl": [metrics.published_divergences(theirs, metrics.sigmoid(run)) for run in logits],
         "mel_mse": list(found.distance.reshape(len(logits), -1).astype(np.float64)),
         "loss": [metrics.binary_losses(theirs, run) for run in logits],
     }
     return {name: np.stack(values) for name, values in each.items()}
-
-
-def _sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
-    return 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
 
 
 def measures(found: Predictions, *, multi_label: bool) -> dict[str, float]:

@@ -70,6 +70,11 @@ class Remote:
     checksum: str | None
     unpack: bool = False
 
+    @property
+    def sha256(self) -> str:
+        """The published SHA-256, or "" where none is."""
+        return (self.checksum or "").partition("sha256:")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:

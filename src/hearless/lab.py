@@ -147,7 +147,7 @@ class Lab:
         teacher = None if kept else self._running(recipe.teacher, bench)
         self._load_initial(pipeline, recipe, fold, seed)
         if isinstance(recipe.initial, Trained):
-            check_teacher_leak(self._start(recipe.initial, fold, seed), bench.test, bench.test_hashes)
+            check_teacher_leak(self._start(recipe.initial, fold, seed), bench.test, bench.table.hashes_of(bench.test))
         self.say(f"trains {run.path.parent.name}/{run.path.name}")
         earlier, began = _seconds(run), time.perf_counter()
         self._write_facts(run, recipe, bench, pipeline)
@@ -174,8 +174,7 @@ class Lab:
         run.write("recipe.json", recipe.to_json())
         run.write("environment.json", {**environment(), "commit": git_commit(Path(__file__).parent)})
         rows = {"training": bench.training, "validation": bench.validation, "test": bench.test}
-        hashes = dict(zip((c.id for c in bench.table.clips), bench.table.hashes, strict=True))
-        known = sorted({hashes[c.id][:16] for c in (*bench.training, *bench.validation)})
+        known = sorted({one[:16] for one in bench.table.hashes_of((*bench.training, *bench.validation))})
         groups = {side: sorted({c.group for c in clips}) for side, clips in rows.items()}
         run.write("clips.json", {**groups, "files": known})
         run.write("measured.json", {
@@ -235,7 +234,7 @@ class Lab:
     def _taught(self, teacher: Trained | CrossFitted, bench: _Bench, part: Part | None = None) -> Pipeline:
         fold = (teacher.fold if isinstance(teacher, Trained) else None) or bench.fold
         run = self._with_weights(_recipe(teacher), fold, _seed(teacher, bench.seed), part)
-        check_teacher_leak(run, bench.test, bench.test_hashes)
+        check_teacher_leak(run, bench.test, bench.table.hashes_of(bench.test))
         check_classes(run.measured["labels"], bench.labels)
         return self.pipeline(run)
 
@@ -354,12 +353,6 @@ class _Bench:
     def labels(self) -> tuple[str, ...]:
         """The classes that the student tells apart."""
         return label_names(self.recipe.classes) if self.recipe.classes else self.table.labels
-
-    @property
-    def test_hashes(self) -> list[str]:
-        """The hash of each test clip's file."""
-        hashes = dict(zip((c.id for c in self.table.clips), self.table.hashes, strict=True))
-        return [hashes[clip.id] for clip in self.test]
 
     def loader(self, clips: tuple[Clip, ...]) -> Loader:
         augmentations = tuple(spec.build() for spec in self.recipe.augmentations)

@@ -64,6 +64,11 @@ class Table:
         ]
         return digest([self.labels, self.multi_label, rows])
 
+    def hashes_of(self, clips: Sequence[Clip]) -> list[str]:
+        """Return the hash of each clip's file."""
+        of_id = dict(zip((clip.id for clip in self.clips), self.hashes, strict=True))
+        return [of_id[clip.id] for clip in clips]
+
     def targets(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """Return ``[clip, class]``, one-hot or multi-hot."""
         place = {label: i for i, label in enumerate(self.labels)}

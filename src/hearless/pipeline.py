@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -63,7 +64,7 @@ class PipelineSpec:
         """Build it with ``n_classes`` at its end: at the head, or at the classifier where there is none."""
         last = {"n_classes": n_classes}
         frontend, enhancer = self.frontend.build(), self.enhancer.build() if self.enhancer else None
-        bands = {"n_bands": _bands(frontend, enhancer)} if self.classifier.accepts("n_bands") else {}
+        bands = {"n_bands": _size(frontend, enhancer, 8)[0]} if self.classifier.accepts("n_bands") else {}
         return Pipeline(
             capture=self.capture.build(),
             frontend=frontend,
@@ -74,11 +75,13 @@ class PipelineSpec:
 
 
 @torch.no_grad()
-def _bands(frontend: Frontend, enhancer: nn.Module | None) -> int:
-    """Return how many bands the classifier gets: the front end's, or what an enhancer makes of them."""
-    if enhancer is None:
-        return frontend.n_bands
-    return int(enhancer(torch.zeros(1, 1, frontend.n_bands, 8)).shape[2])
+def _size(frontend: Frontend, enhancer: nn.Module | None, frames: int) -> tuple[int, int]:
+    """Return the bands and frames that the classifier gets: the front end's, or what an enhancer makes of them."""
+    if enhancer is None or frames < 1:
+        return frontend.n_bands, frames
+    where = next(chain(enhancer.parameters(), enhancer.buffers()), torch.zeros(0)).device
+    bands, made = enhancer(torch.zeros(1, 1, frontend.n_bands, frames, device=where)).shape[2:]
+    return int(bands), int(made)
 
 
 class Pipeline(nn.Module):
@@ -193,12 +196,8 @@ class Pipeline(nn.Module):
 
     def _classified_frames(self, frames: int) -> int:
         """Return how many frames the classifier gets of so many of the front end's: an enhancer may give others."""
-        if self.enhancer is None or frames < 1:
-            return frames
         if frames not in self._enhanced:
-            bands = cast(Frontend, self.frontend).n_bands
-            where = next(self.parameters(), torch.zeros(0)).device
-            self._enhanced[frames] = int(self.enhancer(torch.zeros(1, 1, bands, frames, device=where)).shape[-1])
+            self._enhanced[frames] = _size(cast(Frontend, self.frontend), self.enhancer, frames)[1]
         return self._enhanced[frames]
 
 

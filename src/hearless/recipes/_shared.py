@@ -47,8 +47,7 @@ def backbone(name: str, weights: str | None = None, sha256: str = "") -> Backbon
     frontend = checked(row.view).replace(
         input_rate_hz=TEACHER_RATE_HZ, **({"reference_rate_hz": TEACHER_RATE_HZ} if panns else {})
     )
-    known = (row.remote.checksum or "").partition("sha256:")[2]
-    initial = Pretrained(weights or name, sha256 if weights else known)
+    initial = Pretrained(weights or name, sha256 if weights else row.remote.sha256)
     return Backbone(name, classifier, frontend, initial)
 
 

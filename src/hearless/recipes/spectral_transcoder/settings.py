@@ -136,8 +136,7 @@ def listener(name: str, weights: str | Path | None) -> tuple[Backbone, str]:
     frontend = checked(row.view)
     if frontend.accepts("patched"):
         frontend = frontend.replace(patched=True)
-    known = (row.remote.checksum or "").partition("sha256:")[2]
-    start = Pretrained(str(weights), digest_of(weights)) if weights else Pretrained(name, known)
+    start = Pretrained(str(weights), digest_of(weights)) if weights else Pretrained(name, row.remote.sha256)
     return Backbone(name, checked(Spec("classifiers", class_name, row.arguments)), frontend, start), row.labels
 
 

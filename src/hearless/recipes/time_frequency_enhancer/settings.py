@@ -170,7 +170,7 @@ def student(name: str, weights: str | Path | None) -> Backbone:
                 "efficientnetv2_b2."
             )
         short, row = next(iter(known.items()))
-        initial = Pretrained(short, (row.remote.checksum or "").partition("sha256:")[2])
+        initial = Pretrained(short, row.remote.sha256)
     elif str(weights) != "none":
         initial = Pretrained(str(weights), digest_of(weights))
     return Backbone(name, spec(EfficientNetV2, variant=VARIANTS[name]), spec(KaldiFbank), initial)
