@@ -22,6 +22,7 @@ from hearless.labels import label_names
 from hearless.loading import AudioStore, Loader, Progress, Table, highest_rate_hz, open_store, read_table
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.provenance import environment, git_commit
+from hearless.quantize import check_backend
 from hearless.recipe import Recipe, identity
 from hearless.report import Report
 from hearless.run import Predictions, Run
@@ -29,7 +30,7 @@ from hearless.spec import Spec, digest, to_plain
 from hearless.study import Row, Study
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 from hearless.teaching import Mean, Running, store, stored
-from hearless.train import Tick, Training, check_select, load_parts
+from hearless.train import Tick, Training, check_select, final, load_parts, noise, quantize
 from hearless.weights import find, load_pretrained
 
 MEDIAN_CLIPS = 200
@@ -193,17 +194,20 @@ class Lab:
             load_pretrained(pipeline, initial.weights, initial.sha256, replace_output=fresh)
         elif isinstance(initial, Trained):
             run = self._start(initial, fold, seed)
-            self._load_trained(pipeline, run, _recipe(initial), initial.fold or fold, _seed(initial, seed))
+            self._load_trained(pipeline, run, _recipe(initial), initial.fold_beside(fold), _seed(initial, seed))
 
     def _start(self, initial: Trained, fold: str, seed: int) -> Run:
-        return self._with_weights(_recipe(initial), initial.fold or fold, _seed(initial, seed))
+        return self._with_weights(_recipe(initial), initial.fold_beside(fold), _seed(initial, seed))
 
     def _load_trained(self, pipeline: Pipeline, run: Run, recipe: Recipe, fold: str, seed: int) -> None:
         """Give a pipeline a finished run's weights: what it trained, on what it started from."""
         if not set(pipeline.parts()) <= {part for stage in recipe.stages for part in stage.trains}:
             self._load_initial(pipeline, recipe, fold, seed)
+        if recipe.quantized:
+            quantize(pipeline, noise(pipeline, run.measured["clip_s"]), recipe.quantized)
         if recipe.stages:
             load_parts(pipeline, run, _selected(recipe))
+            pipeline.classifier = final(pipeline).classifier
 
     def pipeline(self, run: Run, view: PipelineSpec | None = None) -> Pipeline:
         """Return a finished run's pipeline, or its weights behind another view, in eval mode on the torch device."""
@@ -232,7 +236,7 @@ class Lab:
                 return Mean(tuple(one for one in each if one))
 
     def _taught(self, teacher: Trained | CrossFitted, bench: _Bench, part: Part | None = None) -> Pipeline:
-        fold = (teacher.fold if isinstance(teacher, Trained) else None) or bench.fold
+        fold = teacher.fold_beside(bench.fold) if isinstance(teacher, Trained) else bench.fold
         run = self._with_weights(_recipe(teacher), fold, _seed(teacher, bench.seed), part)
         check_teacher_leak(run, bench.test, bench.table.hashes_of(bench.test))
         check_classes(run.measured["labels"], bench.labels)
@@ -342,6 +346,7 @@ class _Bench:
         training, validation = sides.train, sides.validation
         if not validation:
             training, validation = splits.hold_out(sides.train, recipe.validation, seed)
+        training = splits.share(training, recipe.training_share)
         if part:
             held = {c.id for c in _dealt(training, part.of, seed)[part.number]}
             training = [clip for clip in training if clip.id not in held]
@@ -364,6 +369,8 @@ class _Bench:
         check_select(self.recipe, multi_label=self.table.multi_label)
         for made in (*self.recipe.augmentations, *(o for stage in self.recipe.stages for o in stage.objectives)):
             made.build()
+        if self.recipe.quantized:
+            check_backend(self.recipe.quantized)
         self._check_lengths(pipeline)
 
     def _check_lengths(self, pipeline: Pipeline) -> None:

@@ -13,6 +13,10 @@ from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 
 
+FUSIONS = ("mean", "fitted")
+"""How several teachers' logits become one."""
+
+
 class Named(Protocol):
     """A recipe, as far as a teacher needs to know it."""
 
@@ -47,12 +51,17 @@ class Pretrained:
 class Trained:
     """An earlier run of a recipe: on the student's own fold and seed unless it states its own.
 
-    ``fold`` names one where the recipe's data set has other folds than the student's.
+    ``fold`` names one where the recipe's data set has other folds than the student's; in it ``{fold}`` stands for the
+    student's own ("city/{fold}").
     """
 
     recipe: Named
     seed: int | None = None
     fold: str | None = None
+
+    def fold_beside(self, fold: str) -> str:
+        """Return the fold of the run that teaches a student on ``fold``."""
+        return fold if self.fold is None else self.fold.replace("{fold}", fold)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; a fold of its own only where it has one."""
@@ -84,15 +93,20 @@ class CrossFitted:
 
 @dataclass(frozen=True)
 class Fused:
-    """Several teachers; ``how="mean"`` averages their logits."""
+    """Several teachers; ``how="mean"`` averages their logits.
+
+    ``how="fitted"`` gives each teacher a weight and each class a bias (paper 004, equation 4), fitted by cross entropy
+    on the student's validation part, which no teacher may have trained on.
+    """
 
     teachers: tuple[Pretrained | Trained | CrossFitted, ...]
     how: str = "mean"
 
     def __post_init__(self) -> None:
-        if not self.teachers or self.how != "mean":
+        if not self.teachers or self.how not in FUSIONS:
             raise HearlessError(
-                f"Fused takes at least one teacher and how='mean', got {len(self.teachers)}, {self.how!r}."
+                "Fused takes at least one teacher and how='mean' or how='fitted', got "
+                f"{len(self.teachers)}, {self.how!r}."
             )
 
     def to_json(self) -> dict[str, Any]:

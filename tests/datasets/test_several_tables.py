@@ -41,6 +41,15 @@ def test_recordings_of_one_name_in_two_tables_are_not_one(tmp_path: Path) -> Non
     assert len({clip.group for clip in clips}) == 8
 
 
+def test_a_table_at_the_root_is_called_after_it(tmp_path: Path) -> None:
+    BUILDERS["SeveralTables"](tmp_path)
+    beside = SeveralTables(tables="meta.csv;../home/meta.csv").clips(tmp_path / "field")
+    above = SeveralTables(tables="field/meta.csv;home/meta.csv").clips(tmp_path)
+    assert [(clip.id, clip.fold, clip.group) for clip in beside] == [(c.id, c.fold, c.group) for c in above]
+    with pytest.raises(HearlessError, match="tables must be two or more in folders of different names"):
+        SeveralTables(tables="meta.csv;other/field/meta.csv").clips(tmp_path / "field")
+
+
 @pytest.mark.parametrize("tables", ["", "meta.csv", "a/meta.csv;b/a/meta.csv", "meta.csv;meta.tsv"])
 def test_one_table_or_folders_of_one_name_are_refused(tables: str) -> None:
     with pytest.raises(HearlessError, match="tables must be two or more in folders of different names"):

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from hearless.captures.full_band import FullBand
 from hearless.captures.third_octave import ThirdOctave
 from hearless.datasets.csv_labels import CsvLabels
+from hearless.datasets.several_tables import SeveralTables
 from hearless.frontends.band_levels import BandLevels
 from hearless.interfaces import Frontend, HearlessError
 from hearless.recipe import Recipe
@@ -161,6 +162,17 @@ def test_a_head_is_trained_as_published_behind_the_sound_or_a_transcoder() -> No
     assert (sound.student.capture, sound.initial) == (spec(FullBand, rate_hz=16000), settings.start)
     assert behind.initial == Trained(cnn_logits.recipe(settings))
     assert head.recipe(made(multi_label=True)).select == "max:mAP"
+
+
+def test_transcoders_of_heads_may_be_trained_on_more_tables() -> None:
+    settings = made(transcoder_tables="meta.csv;../home/meta.csv", transcoder_fold="city/{fold}", rows="light")
+    row = table3.study([settings]).rows[1].options[0]
+    assert isinstance(row.initial, Trained)
+    assert row.initial.fold_beside("10") == "city/10"
+    assert row.dataset == TABLE
+    assert cast(Recipe, row.initial.recipe).dataset == spec(SeveralTables, tables="meta.csv;../home/meta.csv")
+    with pytest.raises(HearlessError, match="transcoder_tables and transcoder_fold come together"):
+        table3.study([made(transcoder_fold="city/{fold}")])
 
 
 @pytest.mark.parametrize(("backbone", "target"), [("resnet38", "pann"), ("yamnet", "yamnet"), ("mn04", "mn04")])

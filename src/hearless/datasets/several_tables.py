@@ -6,6 +6,7 @@ are clips and recordings; a table with neither is one fold.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,12 +32,7 @@ class SeveralTables:
 
     def __init__(self, *, tables: str) -> None:
         self._tables = [table.strip() for table in tables.split(";") if table.strip()]
-        names = [name_of(table) for table in self._tables]
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise HearlessError(
-                f"tables must be two or more in folders of different names, got {', '.join(self._tables) or 'none'}; "
-                "rename a folder, or give one table as it is."
-            )
+        self._check([name_of(table) for table in self._tables])
         self.labels: tuple[str, ...] | None = None
         self.multi_label: bool | None = None
         self.licence = "the user's own"
@@ -47,17 +43,26 @@ class SeveralTables:
         """Return every clip of every table, in order.
 
         Raises:
-            HearlessError: lists all that is wrong with a table.
+            HearlessError: lists all that is wrong with a table, or two lie in folders of one name.
         """
+        places = [Path(os.path.normpath(Path(root).absolute() / table)) for table in self._tables]
+        self._check([place.parent.name for place in places])
         found: list[Clip] = []
-        for table in self._tables:
-            place, name = Path(root) / table, name_of(table)
-            found += [_placed(clip, name) for clip in CsvLabels(table=place.name).clips(place.parent)]
+        for table, place in zip(self._tables, places, strict=True):
+            clips = CsvLabels(table=place.name).clips((Path(root) / table).parent)
+            found += [_placed(clip, place.parent.name) for clip in clips]
         return found
+
+    def _check(self, names: list[str]) -> None:
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise HearlessError(
+                f"tables must be two or more in folders of different names, got {', '.join(self._tables) or 'none'}; "
+                "rename a folder, or give one table as it is."
+            )
 
 
 def name_of(table: str) -> str:
-    """Return what a table's clips are called after: its folder, or itself where it lies at the root."""
+    """Return a table's folder, or itself where the root, which is not known yet, is its folder."""
     path = PurePosixPath(table)
     return path.parent.name or path.stem
 

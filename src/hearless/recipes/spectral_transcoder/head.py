@@ -27,7 +27,7 @@ def recipe(settings: Settings, transcoder: Recipe | None = None) -> Recipe:
     heard = "sound" if transcoder is None else transcoder.name.rpartition("/")[2]
     return Recipe(
         dataset=settings.dataset, student=replace(view, head=head), stages=(stage,),
-        initial=settings.start if transcoder is None else Trained(transcoder),
+        initial=settings.start if transcoder is None else Trained(transcoder, fold=settings.transcoder_fold or None),
         select="max:mAP" if settings.multi_label else "max:accuracy", validation=settings.validation,
         protocol=settings.protocol, batch_size=settings.head_batch_size,
         name=f"spectral_transcoder/head-{settings.backbone.name}-{heard}",

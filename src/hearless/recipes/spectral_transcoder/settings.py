@@ -8,13 +8,14 @@ second of each clip an epoch, instead of every second of every file.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hearless.captures.full_band import FullBand
 from hearless.captures.third_octave import ThirdOctave
 from hearless.classifiers._official import backbone as published
+from hearless.datasets.several_tables import SeveralTables
 from hearless.dsp.octave_bands import interval_of
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
 from hearless.frontends.band_levels import BandLevels
@@ -45,8 +46,11 @@ class Settings:
         channels, layers, kernel_frames, kernel_bands, dilation: of the CNN transcoder.
         light_channels, light_blocks: of the light one.
         head_epochs, head_learning_rate, head_batch_size: of each head's training.
+        transcoder_tables: tables of recordings, parted by ``;``, that table 3's transcoders are trained on in place of
+            the data set, relative to its folder; its own table must be among them.
+        transcoder_fold: their fold that holds the test recordings, as in "city/{fold}".
         rows: which rows of a table to make, parted by commas; empty: all.
-        validation, protocol: as in `Recipe`.
+        validation, precision, protocol: as in `Recipe`.
     """
 
     dataset: Spec
@@ -69,8 +73,11 @@ class Settings:
     head_epochs: int = 30
     head_learning_rate: float = 1e-3
     head_batch_size: int = 32
+    transcoder_tables: str = ""
+    transcoder_fold: str = ""
     rows: str = ""
     validation: float = 0.25
+    precision: str = "32-true"
     protocol: str = "honest"
 
     @property
@@ -102,8 +109,20 @@ class Settings:
             dataset=self.dataset, student=student, stages=(stage,) if stage else (), classes=self.labels,
             teacher=Pretrained(self.start.weights, self.start.sha256, self.true_view()), initial=initial or self.start,
             clip_s=self.clip_s, validation=self.validation, protocol=self.protocol, select=select,
-            batch_size=self.batch_size, name=f"spectral_transcoder/{name}-{self.backbone.name}-{self.interval}",
+            batch_size=self.batch_size, precision=self.precision,
+            name=f"spectral_transcoder/{name}-{self.backbone.name}-{self.interval}",
         )  # fmt: skip
+
+    @property
+    def of_transcoders(self) -> Settings:
+        """The settings by which table 3's transcoders are trained: on other tables, where some are named."""
+        if bool(self.transcoder_tables) != bool(self.transcoder_fold):
+            raise HearlessError(
+                "transcoder_tables and transcoder_fold come together, got one of them; name both, such as "
+                "transcoder_tables='meta.csv;../home/meta.csv' and transcoder_fold='city/{fold}', or neither."
+            )
+        tables = self.transcoder_tables
+        return replace(self, dataset=spec(SeveralTables, tables=tables)) if tables else self
 
     def wanted(self, known: Iterable[str]) -> list[str]:
         """Return which of these rows to make.

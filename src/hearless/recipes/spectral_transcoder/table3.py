@@ -41,7 +41,7 @@ def study(
         upper = f"sound{suffix}"
         sources = published("mel", settings.backbone.name)
         made.append(Row(upper, condition, (head.recipe(settings),), published=sources))
-        transcoders = table2.recipes(settings)
+        transcoders = table2.recipes(settings.of_transcoders)
         wanted = settings.wanted(("PINV", "CNN-mels", "CNN-logits", "light"))
         for label in wanted:
             sources = published("transcoded", settings.backbone.name) if label == "CNN-logits" else {}
