@@ -293,6 +293,20 @@ def test_words_name_the_better_one_and_holm_decides() -> None:
     assert "(p = 0.060 after Holm): no evidence" in text
 
 
+def test_trainings_that_contradict_each_other_give_no_verdict() -> None:
+    groups = [f"r{n}" for n in range(40)]
+    right = np.ones((2, 40))
+    wrong = np.vstack([np.zeros(40), np.ones(40)])
+    wrong[1, :3], right[1, :5] = 1.0, 0.0
+    found = statistics.paired_bootstrap(wrong, right, groups)
+    assert found.per_seed == (-1.0, 0.125)
+    assert found.by_luck
+    text = statistics.in_words(found, "TFE", "none")
+    assert "no verdict, since the trainings contradict each other (-100.0, +12.5 points, seed by seed);" in text
+    assert statistics.paired_bootstrap(wrong, right[0], groups).per_seed == ()
+    assert not statistics.paired_bootstrap(np.zeros((2, 40)), right, groups).by_luck
+
+
 def test_a_single_recording_has_a_value_but_no_interval_and_no_test() -> None:
     found = statistics.mean_interval([1.0, 0.0], ["r", "r"])
     assert found.value == 0.5

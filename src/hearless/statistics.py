@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class Measure:
 class Paired:
     """What two models scored on the same clips: ``difference = value_a - value_b``, its interval and two-sided p.
 
-    ``standard_error`` is the bootstrap's; ``n`` clips come from ``n_recordings`` recordings.
+    ``standard_error`` is the bootstrap's; ``n`` clips come from ``n_recordings`` recordings.  ``per_seed`` is the
+    difference of each pair of trainings, where both models were trained with the same number of seeds, two or more.
     """
 
     difference: float
@@ -68,6 +69,12 @@ class Paired:
     value_b: float
     n: int
     n_recordings: int
+    per_seed: tuple[float, ...] = ()
+
+    @property
+    def by_luck(self) -> bool:
+        """True where one seed's trainings say the opposite of another's."""
+        return bool(self.per_seed) and min(self.per_seed) < 0 < max(self.per_seed)
 
 
 def interval(
@@ -146,7 +153,16 @@ def paired_bootstrap(
         raise HearlessError(f"correct_a and correct_b must be of the same clips, got {len(a)} and {len(b)}.")
     recordings = _recordings(groups, len(a))
     draws = _draws(recordings, n_resamples, seed)
-    return _paired(float(a.mean()), float(b.mean()), _means(a - b, recordings, draws), recordings, confidence)
+    found = _paired(float(a.mean()), float(b.mean()), _means(a - b, recordings, draws), recordings, confidence)
+    return replace(found, per_seed=_per_seed(correct_a, correct_b))
+
+
+def _per_seed(correct_a: ArrayLike, correct_b: ArrayLike) -> tuple[float, ...]:
+    """Return the difference of each seed, where both have the same number of them, two or more."""
+    a, b = np.asarray(correct_a, dtype=np.float64), np.asarray(correct_b, dtype=np.float64)
+    if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
+        return ()
+    return tuple(round(float(one), 12) for one in (a - b).mean(axis=1))
 
 
 def paired_metric(
@@ -245,11 +261,18 @@ def in_words(
     p_adjusted: float | None = None,
     alpha: float = 0.05,
 ) -> str:
-    """Say a comparison in one plain sentence; ``p_adjusted`` (Holm's) decides where it is given."""
+    """Say a comparison in one plain sentence; ``p_adjusted`` (Holm's) decides where it is given.
+
+    Intervals and p resample recordings of the trainings at hand.  Where these contradict each other, seed by seed, no
+    verdict on the method is given.
+    """
     p = paired.p if p_adjusted is None else p_adjusted
     adjusted = "" if p_adjusted is None else f" ({_p_text(p_adjusted)} after Holm)"
     better, worse = (name_a, name_b) if paired.difference > 0 else (name_b, name_a)
     verdict = f"evidence that {better} is better than {worse}" if p < alpha else "no evidence of a difference"
+    if p < alpha and paired.by_luck:
+        each = ", ".join(f"{100 * one:+.1f}" for one in paired.per_seed)
+        verdict = f"no verdict, since the trainings contradict each other ({each} points, seed by seed)"
     detectable = 100 * minimum_detectable_difference(paired.standard_error, alpha=alpha)
     limit = f"a true difference of {detectable:.1f} points would be noticed four times in five"
     if paired.n_recordings < FEWEST_RECORDINGS or paired.standard_error == 0:
