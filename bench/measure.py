@@ -90,6 +90,11 @@ def faster(what: str, ours: Sequence[float], plain: Sequence[float], scale: floa
     return Row(what, statistics.median(ours) * scale, statistics.median(plain) * scale, ratio, aim, machine())
 
 
+def real_time(what: str, ours: Sequence[float], heard_s: float, shown_s: float, aim: str = "") -> Row:
+    """Return the row of a speed against real time: seconds that took ``heard_s``, told as those of ``shown_s``."""
+    return faster(what, ours, [heard_s] * len(ours), shown_s / heard_s, aim)
+
+
 def cost(what: str, ours: Sequence[float], plain: Sequence[float], scale: float = 1.0, aim: str = "") -> Row:
     """Return the row of a cost: the median of ours as a share of the plain one's."""
     ratio = statistics.median(o / p for o, p in zip(ours, plain, strict=True))
@@ -135,6 +140,7 @@ def write(path: Path, rows: Sequence[Row], load: float) -> None:
         "measured in turn in one run on one machine; a number is the median, a ratio the median of the ratios.  "
         "The ratio of a speed says how many times faster ours is, that of a memory, start-up or share row is ours over "
         "the plain one (of a share: the whole network).  "
+        "Against real time, the plain one is how long the sound lasts.  "
         "Decoding and a stored teacher's pass happen once, before the steps that are timed.  "
         f"One-minute load before the run: {load:.1f}.\n\n" + table(rows),
         encoding="utf-8",

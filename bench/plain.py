@@ -26,6 +26,9 @@ RATE_HZ = 16000
 N_FFT, HOP = 512, 160
 PANNS: dict[str, Any] = {"sr": RATE_HZ, "n_fft": N_FFT, "n_mels": 64, "fmin": 50.0, "fmax": 8000.0}
 
+LEVEL_RATE_HZ = 32000
+LEVEL_FRAME, LEVEL_HOP = 4096, 4000
+
 Samples = NDArray[np.float32]
 Loss = Callable[[Tensor], Tensor]
 
@@ -104,6 +107,37 @@ def upsampled(samples: Samples, low_hz: int = 1000) -> Samples:
     """What a sensor at ``low_hz`` keeps of a 16 kHz clip, back at 16 kHz, by soxr (paper 000 §4.3)."""
     low = soxr.resample(samples, RATE_HZ, low_hz)
     return np.asarray(soxr.resample(low, low_hz, RATE_HZ), np.float32)
+
+
+def third_octave(samples: Samples) -> Samples:
+    """Paper 003's fast levels of one 32 kHz clip ``[time]`` → dB ``[frame, 29]``: frame by frame, a sum a band."""
+    n_frames = 1 + max(0, math.ceil((len(samples) - LEVEL_FRAME) / LEVEL_HOP))
+    padded = np.pad(samples, (0, LEVEL_FRAME + (n_frames - 1) * LEVEL_HOP - len(samples)))
+    window, cells = _level_window(), _level_cells()
+    correction = 1.0 / np.sqrt(np.mean(window**2))
+    levels = np.empty((n_frames, len(cells)), np.float32)
+    for i in range(n_frames):
+        power = np.abs(np.fft.rfft(padded[i * LEVEL_HOP : i * LEVEL_HOP + LEVEL_FRAME] * window)) ** 2
+        total = np.array([power[first : last + 1].sum() for first, last in cells])
+        rms = np.sqrt(total / 2) / (LEVEL_FRAME / 2) * correction
+        levels[i] = 20.0 * np.log10(np.maximum(rms, 1e-9)) + 26.0
+    return levels
+
+
+@lru_cache
+def _level_window() -> Samples:
+    """Tukey, a tenth of a frame tapered on either side."""
+    n = np.arange(LEVEL_FRAME)
+    from_end = np.minimum(n, LEVEL_FRAME - n) / (0.1 * LEVEL_FRAME)
+    return np.where(from_end < 1.0, 0.5 - 0.5 * np.cos(np.pi * from_end), 1.0).astype(np.float32)
+
+
+@lru_cache
+def _level_cells() -> list[tuple[int, int]]:
+    """First and last cell of each of the 29 bands, both included."""
+    centres = 1000.0 * 10.0 ** ((np.arange(29) - 17) / 10)
+    edges = np.stack([centres * 10**-0.05, centres * 10**0.05], axis=1) * LEVEL_FRAME / LEVEL_RATE_HZ
+    return [(math.ceil(low), math.ceil(high)) for low, high in edges]
 
 
 def masked(features: Tensor, paths: Sequence[tuple[nn.Module, nn.Module]]) -> Tensor:

@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import deploying
 import enhancing
 import footprint
 import hearing
+import level_logs
+import teachers
 import training
 from measure import Row, table, write
 
@@ -25,6 +28,9 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
     yield from hearing.rows(repeats=2 if quick else 9, n_clips=8 if quick else 32)
     yield from training.rows(folder, steps=2 if quick else 6, batch_size=8 if quick else 32)
     yield from enhancing.rows(repeats=1 if quick else 3)
+    yield from level_logs.rows(repeats=2 if quick else 9, minutes=0.5 if quick else 2)
+    yield from teachers.rows(folder / "teachers", repeats=1 if quick else 5, batch_size=8 if quick else 32)
+    yield from deploying.rows(folder / "exports", repeats=2 if quick else 9)
     yield from footprint.rows(folder, repeats=2 if quick else 5, long_s=600 if quick else 3600)
 
 

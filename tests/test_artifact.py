@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime", reason="needs hearless[onnx]")
 
 CARD = Card(
     run="r-0/fold1-seed0", labels=("quiet", "loud"), rate_hz=1000, window_s=0.5, licence="CC0", free_length=True,
-    min_window_s=0.1, temperature=2.0, thresholds=(0.5, 0.4), parity={"clips": 3.0},
+    min_window_s=0.1, temperature=2.0, thresholds=(0.5, 0.4), none_below=0.6, parity={"clips": 3.0},
 )  # fmt: skip
 
 
@@ -102,7 +102,8 @@ def test_a_card_survives_its_text_and_what_is_wrong_is_refused() -> None:
         ({"labels": ()}, "got 0 labels"),
         ({"window_s": 0.0}, r"0.0 s"),
         ({"precision": "fp8"}, "one of fp32, int8"),
-        ({"temperature": 0.0}, "temperature above 0"),
+        ({"temperature": 0.0}, "temperature must be a number above 0"),
+        ({"none_below": 1.5}, "scores from 0 to 1"),
         ({"thresholds": (0.5,)}, "one a class or none, got 1 for 2"),
     ):
         with pytest.raises(HearlessError, match=said):

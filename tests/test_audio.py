@@ -219,3 +219,31 @@ def test_real_files_read(shared: Path) -> None:
         assert np.abs(samples).max() <= 1
     for path in sorted((shared / "data" / "micirp").rglob("*.wav"))[::10]:
         assert audio.read(path, 32000)[1] == 32000
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_what_is_written_is_read_again(tmp_path, ending):
+    samples = np.random.default_rng(0).uniform(-1, 1, 4000).astype(np.float32)
+    path = audio.write(tmp_path / "new" / f"a{ending}", samples, 16000)
+    again, rate_hz = audio.read(path)
+    assert rate_hz == 16000
+    np.testing.assert_allclose(again, samples, atol=1 / 32767)
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "said"),
+    [
+        ("a.wav", np.zeros((2, 5)), r"must be \[time\]"),
+        ("a.wav", np.array([0.0, 1.5]), "-1 to 1"),
+        ("a.wav", np.array([np.nan]), "finite"),
+        ("a.docx", np.zeros(5), "must end in one of .wav, .flac, .ogg, got '.docx'"),
+        ("file/a.wav", np.zeros(5), "could not be written"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tmp_path, name, samples, said):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HearlessError, match=said):
+        audio.write(tmp_path / name, samples, 16000)

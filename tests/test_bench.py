@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from hearless.captures.third_octave import ThirdOctave
 from hearless.enhancers.time_frequency_enhancer import TimeFrequencyEnhancer
 from hearless.frontends.log_mel import LogMel
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
@@ -17,10 +18,13 @@ from hearless.objectives.self_distillation import self_distillation_loss
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import deploying
 import enhancing
 import hearing
+import level_logs
 import measure
 import plain
+import teachers
 import training
 
 DB_PER_UNIT = 50.0 / math.log(10.0)
@@ -70,6 +74,14 @@ def test_plain_loss_is_ours():
     assert float(plain.cssd_loss(student, teacher, target)) == pytest.approx(float(ours), rel=1e-5)
 
 
+def test_plain_levels_are_ours():
+    sound = level_logs.sound(2, 0.7)
+    theirs = torch.from_numpy(np.stack([plain.third_octave(clip.numpy()).T for clip in sound]))
+    ours = ThirdOctave()(sound, plain.LEVEL_RATE_HZ)
+    assert ours.shape == (2, 29, 6)
+    torch.testing.assert_close(theirs, ours, atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("n_blocks", [1, 2, 4])
 def test_plain_enhancer_is_ours(n_blocks):
     ours = TimeFrequencyEnhancer(n_blocks=n_blocks, channels=8)
@@ -115,6 +127,15 @@ def test_training_is_measured(monkeypatch, tmp_path):
     assert layouts.ours > 0
 
 
+def test_teachers_are_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(measure, "LEAST_S", 1e-4)
+    alone, together, convolved = teachers.rows(tmp_path, 1, batch_size=2)
+    assert [row.aim for row in (alone, together, convolved)] == ["≥ 5", "", "≤ 0.1"]
+    assert alone.what.startswith("DS-FlexiNet sm2 step, 12 stored teachers / listening each for itself")
+    assert alone.ratio > 1 < together.ratio
+    assert 0 < convolved.ratio < 1
+
+
 def test_enhancing_is_measured(monkeypatch):
     monkeypatch.setattr(measure, "LEAST_S", 1e-4)
     rows = list(enhancing.rows(1, batch_size=2, n_frames=32, variant="b0"))
@@ -124,3 +145,44 @@ def test_enhancing_is_measured(monkeypatch):
     assert [row.aim for row in rows] == [""] * 4 + ["≤ 0.05"] * 2 + [""] * 5
     assert all(0 < row.ratio < 1 for row in rows[:6])
     assert rows[6].plain > 0
+
+
+def test_against_real_time_a_row_is_told_of_a_day():
+    row = measure.real_time("levels", [0.5, 0.1, 0.2], 60.0, 86400.0, "≥ 10000")
+    assert (row.ours, row.plain, row.ratio) == pytest.approx((288.0, 86400.0, 300.0))
+    assert row.met is False
+
+
+def test_logs_are_measured(monkeypatch):
+    monkeypatch.setattr(measure, "LEAST_S", 1e-4)
+    rows = list(level_logs.rows(1, minutes=0.05, n_clips=1, clip_s=1.0))
+    *extraction, pinv, light, full, ratio = rows
+    assert {row.aim for row in extraction[-2:]} == {"≥ 4", "≥ 10000"}
+    assert [row.plain for row in (pinv, light, full)] == [86400.0] * 3
+    assert all("a day of fast levels (from 0.05 min)" in row.what for row in (pinv, light, full, ratio))
+    assert ratio.ratio == pytest.approx(full.ours / light.ours)
+    assert ratio.plain == pytest.approx(full.ours)
+
+
+def test_batches_of_a_log_hold_each_second_once():
+    batches = level_logs.log(1.5)
+    assert [len(batch) for batch in batches] == [64, 26]
+    assert {batch.shape[1:] for batch in batches} == {(29, 8)}
+
+
+def test_deploying_is_measured(monkeypatch, tmp_path):
+    for package in ("onnxruntime", "torchao"):
+        pytest.importorskip(package, reason="needs hearless[onnx]")
+    monkeypatch.setattr(measure, "LEAST_S", 1e-4)
+    small = {**deploying.FRONTEND, "window_ms": 12.0, "hop_ms": 15.625, "fft_ms": 16.0, "mel_bands": 64}
+    monkeypatch.setattr(deploying, "FRONTEND", small)
+    rows = list(deploying.rows(tmp_path, 1, size="sm1", clip_s=0.5))
+    assert [row.aim for row in rows] == ["≥ 4", "≥ 1000", "", "", "", "", "", ""]
+    assert rows[0].what == "sm1 alone, int8 ONNX / PyTorch fp32, ms a clip"
+    assert rows[1].ours == rows[0].ours
+    assert rows[1].plain == 500.0
+    assert [row.what.partition(",")[0] for row in rows[4:6]] == ["front end at 32 kHz"] * 2
+    clip = deploying.sound(1, 0.5)
+    names = ("front end by products", "operator")
+    said = [deploying.runner(tmp_path / f"{name}.onnx", clip)()[0] for name in names]
+    np.testing.assert_allclose(*said, atol=1e-3)

@@ -63,12 +63,13 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("list", "fetch", "train", "study", "evaluate", "compare", "predict", "levels", "show", "demo"):
+    commands = ("list", "fetch", "train", "study", "evaluate", "compare", "predict", "listen", "levels", "show", "demo")
+    for command in commands:
         assert f"  {command} " in done.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "study", "predict", "levels", "show", "evaluate", "compare", "fetch", "list", "demo"]
+    "command", ["train", "study", "predict", "listen", "levels", "show", "evaluate", "compare", "fetch", "list", "demo"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage: " in hearless(command, "--help").stdout
@@ -142,7 +143,7 @@ def test_several_labels_a_clip_are_scored_by_map(train: Callable[..., Result]) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--method", "magic"], "'low_rate/magic' is no recipe; known are low_rate/basd"),
+        (["--method", "magic"], "'low_rate/magic' is no recipe; known are low_rate/bandwidth_extended, low_rate/basd"),
         (["--backbone", "mn99"], "backbone must be one of"),
         (["--folds", "7"], "folds must be among 1, 2, got 7"),
         (["--map", "label=colour"], "no column 'colour' for label"),
@@ -211,6 +212,31 @@ def test_evaluate_shows_folds_and_classes(model: Path, tmp_path: Path) -> None:
     stored = json.loads((tmp_path / "out" / "report.json").read_text())
     again = json.loads(hearless("evaluate", model, "--json").stdout)
     assert again["rows"] == stored["rows"]
+
+
+def test_evaluate_says_how_far_scores_can_be_trusted(model: Path) -> None:
+    measured = Run(model).measured
+    assert set(measured["noise_named"]) == {"silence", "white", "pink", "brown"}
+    text = hearless("evaluate", model).stdout
+    for words in (
+        "temperature", "calibration error before (%)", "log loss, calibrated (nats)",
+        "none of these below (%)", "test clips given a class (%)", "noise given a class (%)",
+    ):  # fmt: skip
+        assert words in text
+    (row,) = json.loads(hearless("evaluate", model, "--json").stdout)["rows"]
+    assert row["metrics"]["temperature"]["value"] == pytest.approx(measured["temperature"])
+    assert {"ece", "ece_raw", "log_loss", "log_loss_raw"} <= set(row["metrics"])
+
+
+def test_what_is_none_of_the_classes_is_said(model: Path, sounds: Path, tmp_path: Path) -> None:
+    strict = tmp_path / "copy" / "fold1-seed0"
+    shutil.copytree(model, strict)
+    Run(strict).write("measured.json", {**Run(model).measured, "none_below": 1.0})
+    text = hearless("predict", strict, sounds / "hum1.wav", "--windows").stdout
+    assert text.count("none of these (") == 2
+    assert "none of these" not in hearless("predict", strict, sounds / "hum1.wav", "--json").stdout
+    (said,) = json.loads(hearless("predict", strict, sounds / "hum1.wav", "--json").stdout)
+    assert said["named"] == []
 
 
 def test_compare_says_which_is_better(train: Callable[..., Result], model: Path) -> None:
@@ -370,7 +396,7 @@ def test_show_prints_json_and_says_what_part_it_drew(model: Path, tmp_path: Path
         (["MODEL", "SOUNDS/broken.wav"], "broken.wav is not a sound file"),
         (["MODEL", "SOUNDS"], "must be a sound file, got a folder"),
         (["MODEL", "SOUNDS/hum1.wav", "SOUNDS/tick1.wav"], "one sound at a time, got "),
-        (["MODEL", "MODEL", "SOUNDS/hum1.wav"], "one model at a time"),
+        (["MODEL", "MODEL", "SOUNDS/hum1.wav"], "each model must be named once"),
         (["MODEL", "SOUNDS/hum1.wav", "--top", "0"], "top must be at least 1"),
         (["MODEL", "SOUNDS/hum1.wav", "--out", "SOUNDS/hum1.docx"], "hum1.docx could not be written"),
         (["SOUNDS/hum1.wav", "--weights", "nowhere.pt"], "weights must be a file"),

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from hearless import evaluate
+from hearless.calibration import Calibration
 from hearless.captures.low_rate import LowRate
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
@@ -23,9 +26,10 @@ from hearless.loading import Loader, open_store, read_table
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage
-from hearless.run import Predictions
+from hearless.run import Predictions, Run
 from hearless.spec import spec
 from hearless.study import Row, Study
+from hearless.teachers import Pretrained
 
 RECIPE = Recipe(
     dataset=spec(CsvLabels),
@@ -278,3 +282,120 @@ def test_notes_tell_choices_seconds_and_other_published_values() -> None:
     assert "4 runs of 2 s" in text
     assert "also published: 25.0 (paper, B)" in text
     assert (report.command, report.commit) == ("c", "k")
+
+
+# --- how far scores can be trusted ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a finished run of old: no calibration, predictions of logits five times too large."""
+    made, rng = Run(tmp_path / "r" / "fold1-seed0"), np.random.default_rng(0)
+    for side, n in (("validation", 300), ("test", 200)):
+        logits = rng.standard_normal((n, 3))
+        true = np.eye(3, dtype=np.float32)[[rng.choice(3, p=row) for row in softmax(logits, axis=1)]]
+        ids = np.array([f"{side}{i}" for i in range(n)])
+        Predictions(ids, true, (5 * logits).astype(np.float32), ids).save(made.predictions(side))
+    made.write("measured.json", {"labels": ["a", "b", "c"], "multi_label": False, "fold": "1", "seed": 0})
+    return made
+
+
+def test_an_old_run_gets_its_calibration_when_it_is_asked_for(run: Run) -> None:
+    rule = evaluate.calibration_of(run)
+    assert rule is not None
+    assert rule.temperature == pytest.approx(5, rel=0.25)
+    assert "temperature" not in run.measured
+    assert evaluate.keep_calibration(run) == rule
+    assert run.measured["temperature"] == rule.temperature
+    assert run.measured["none_below"] == rule.none_below
+    assert run.measured["labels"] == ["a", "b", "c"]
+    run.predictions("validation").unlink()
+    assert evaluate.calibration_of(run) == rule
+    run.write("measured.json", {"labels": ["a", "b", "c"], "multi_label": False})
+    assert evaluate.keep_calibration(run) is None
+
+
+def test_a_folder_that_cannot_be_written_is_evaluated_all_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object) -> None:
+        raise HearlessError("the disk is full")
+
+    monkeypatch.setattr(Run, "write", full)
+    rule = evaluate.keep_calibration(run)
+    assert rule == evaluate.calibration_of(run)
+
+
+def test_a_temperature_mends_what_it_should(run: Run) -> None:
+    rule, found = evaluate.calibration_of(run), Predictions.load(run.predictions("test"))
+    assert rule is not None
+    said = evaluate.trust(found, rule, multi_label=False)
+    true = found.true.argmax(1)
+    assert said["log_loss_raw"] == pytest.approx(sklearn.metrics.log_loss(true, softmax(found.logits, axis=1)))
+    assert said["log_loss"] == pytest.approx(
+        sklearn.metrics.log_loss(true, softmax(found.logits / rule.temperature, axis=1))
+    )
+    assert said["log_loss"] < 0.6 * said["log_loss_raw"]
+    assert said["ece"] < 0.1 < said["ece_raw"]
+    assert 0.9 < said["named"] <= 1.0
+
+
+def test_predictions_beside_a_teacher_are_not_calibrated(run: Run) -> None:
+    found = Predictions.load(run.predictions("validation"))
+    assert evaluate.fitted(replace(found, reference=found.logits), multi_label=False) is None
+
+
+def test_a_report_tells_trust_only_where_each_run_has_a_rule(run: Run) -> None:
+    rule = evaluate.keep_calibration(run)
+    assert rule is not None
+    done = Evaluated(row("a"), {("1", 0): Predictions.load(run.predictions("test"))}, seconds=[1.0])
+    (plain,) = evaluate.tabulate(study(done), [done], ["a", "b", "c"], False).rows
+    assert not {"ece", "temperature"} & plain.metrics.keys()
+    done.rules["1", 0] = rule
+    done.noises["1", 0] = 0.25
+    report = evaluate.tabulate(study(done), [done], ["a", "b", "c"], False)
+    measures = {name: measure.value for name, measure in report.rows[0].metrics.items()}
+    assert measures["temperature"] == rule.temperature
+    assert measures["noise_named"] == 0.25
+    assert measures["ece"] < measures["ece_raw"]
+    assert report.unit("log_loss") == "nats"
+
+
+class Loudness(nn.Module):
+    """Hears how loud a sound is: class 1 with logits of 8 where it is louder than -30 dB, else all equal."""
+
+    def observe(self, waveform: Tensor, rate_hz: int, devices: object = ()) -> Tensor:
+        return waveform
+
+    def forward(self, observation: Tensor) -> Prediction:
+        loud = (observation.square().mean(1) > 1e-3).double()
+        logits = torch.stack([0 * loud, 8 * loud], 1)
+        return Prediction(logits, logits)
+
+
+def test_noise_that_is_given_a_class_is_counted() -> None:
+    rule = Calibration(none_below=0.9)
+    listening = Loudness()
+    shares = evaluate.noise_named(listening, 800, 8000, rule, multi_label=False)
+    assert shares == pytest.approx({"silence": 0.0, "white": 1 / 3, "pink": 1 / 3, "brown": 1 / 3})
+    assert listening.training
+    all_of_them = evaluate.noise_named(listening, 800, 8000, Calibration(), multi_label=False)
+    assert set(all_of_them.values()) == {1.0}
+
+
+def test_training_time_is_a_column_where_a_study_asks_for_it() -> None:
+    done = evaluated("x", PLACES, published={"paper": 0.5}, published_more={"training time": 14456.0})
+    other = evaluated("y", PLACES[:1])
+    other.seconds = [1234.4]
+    other.row = replace(other.row, options=(replace(RECIPE, stages=(), initial=Pretrained("a.pt")),))
+    report = evaluate.tabulate(study(done, other, training_time=True), [done, other], LABELS, False)
+    assert report.columns[-1] == "training time"
+    assert [row.metrics["training time"].value for row in report.rows] == [2.0, 0.0]
+    assert report.rows[0].published == {"accuracy": 0.5, "training time": 14456.0}
+    assert report.cells()[0][-2:] == ["2", "14456"]
+    assert report.header()[-2:] == ["training time (s)", "paper (other task): training time"]
+    plain = evaluate.tabulate(study(done), [done], LABELS, False)
+    assert "training time" not in (*plain.columns, *plain.rows[0].metrics)
+
+
+def test_a_row_that_never_ran_took_no_time() -> None:
+    done = evaluated("x", [])
+    assert not evaluate.tabulate(study(done, training_time=True), [done], LABELS, False).rows[0].metrics

@@ -115,6 +115,41 @@ def test_a_run_tells_what_it_was_made_of(watched: Watched, tiny: Path) -> None:
     assert str(tiny) not in "".join(path.read_text() for path in run.path.glob("*.json"))
 
 
+def test_a_training_share_leaves_validation_and_test_alone(watched: Watched) -> None:
+    loudness = replace(LOW, dataset=spec(CsvLabels, table="meta.csv", label="kind"))  # both labels in each recording
+    whole, half, quarter = (
+        lab._Bench.prepare(watched, replace(loudness, training_share=part), "1", 0, None) for part in (1.0, 0.5, 0.25)
+    )
+    assert [len(one.training) for one in (whole, half, quarter)] == [8, 4, 2]
+    assert {c.id for c in quarter.training} <= {c.id for c in half.training} <= {c.id for c in whole.training}
+    assert whole.validation == half.validation == quarter.validation
+    assert whole.test == half.test == quarter.test
+
+
+def test_validation_may_be_trained_on_as_well(watched: Watched) -> None:
+    plain, both = (
+        lab._Bench.prepare(watched, replace(LOW, select="last", train_on_validation=also), "1", 0, None)
+        for also in (False, True)
+    )
+    assert both.validation == plain.validation
+    assert {c.id for c in both.training} == {c.id for c in (*plain.training, *plain.validation)}
+    assert both.test == plain.test
+
+
+def test_the_peak_reaches_the_loader(watched: Watched) -> None:
+    bench = lab._Bench.prepare(watched, replace(LOW, peak_normalised=True), "1", 0, None)
+    batch = next(bench.loader(bench.test).in_order())
+    np.testing.assert_allclose(batch.waveform.abs().amax(1), 1.0, rtol=1e-6)
+
+
+def test_a_cross_fitted_teacher_of_a_share_explains_its_student(watched: Watched) -> None:
+    part = replace(UPPER, training_share=0.7)
+    run = watched.run(taught(CrossFitted(part, n_parts=2), training_share=0.7), "1", 0)
+    copies = [watched.run(part, "1", 0, Part(n, 2)) for n in range(2)]
+    clips = lab._Bench.prepare(watched, run.recipe, "1", 0, None).training
+    assert set(lab._explainers(clips, copies)) == {c.id for c in clips}
+
+
 def test_what_is_stored_is_what_the_loaded_pipeline_says(watched: Watched) -> None:
     run = watched.run(LOW, "1", 0)
     bench = lab._Bench.prepare(watched, LOW, "1", 0, None)
@@ -280,7 +315,7 @@ def test_fused_and_stored_teachers_teach(watched: Watched) -> None:
     watched.run(taught(Fused((Trained(UPPER), low)), stored_draws=2, stages=(replace(SOFT, epochs=3),)), "1", 0)
     assert watched.made == ["x/upper fold1-seed0", "x/low fold1-seed0", "x/student fold1-seed0"]
     stored = sorted(path.name for path in (watched.runs / "logits").glob("*/*"))
-    assert stored == ["draw0.npy", "draw1.npy"]
+    assert stored == ["draw0.npy", "draw0.npy", "draw1.npy", "draw1.npy"]  # each teacher's own
 
 
 def test_a_pretrained_teacher_needs_a_pipeline(watched: Watched) -> None:

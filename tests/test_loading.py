@@ -605,3 +605,26 @@ def test_the_store_is_not_written_to(tmp_path: Path) -> None:
     for _ in made.epoch(0, 0):
         pass
     np.testing.assert_array_equal(made.store.samples, before)
+
+
+def test_a_clip_is_divided_by_the_peak_of_its_whole_sound(tmp_path: Path) -> None:
+    table = read_table(Corpus([800, 400, 600]), tmp_path)
+    store = open_store(table, RATE_HZ, cache=tmp_path / "cache")
+    plain, peaked = (
+        Loader(table, store, table.clips, 0.025, 3, peak_normalised=wanted) for wanted in (False, True)
+    )  # fmt: skip
+    peaks = np.array([np.abs(store.waveform(clip)).max() for clip in table.clips])
+    for (a, rows, _), (b, _, _) in zip(plain.windows(), peaked.windows(), strict=True):
+        np.testing.assert_allclose(b.waveform.numpy(), a.waveform.numpy() / peaks[rows][:, None], rtol=1e-6)
+    for a, b in zip(plain.epoch(0, 0), peaked.epoch(0, 0), strict=True):
+        own = [peaks[table.clips.index(clip)] for clip in a.clips]
+        np.testing.assert_allclose(b.waveform.numpy(), a.waveform.numpy() / np.array(own)[:, None], rtol=1e-6)
+
+
+def test_silence_has_no_peak_to_be_divided_by(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "0.wav", np.zeros(400, np.float32), RATE_HZ, subtype="FLOAT")
+    table = read_table(Corpus([400, 400]), tmp_path)
+    store = open_store(table, RATE_HZ, cache=tmp_path / "cache")
+    batch = next(Loader(table, store, table.clips, 0.05, 2, peak_normalised=True).in_order())
+    assert batch.waveform[0].unique().tolist() == [0.0]
+    assert batch.waveform[1].max() == 1.0

@@ -221,3 +221,17 @@ def test_agreement_refuses_what_does_not_fit() -> None:
         metrics.top_k_agreement(np.ones((2, 3)), np.ones((2, 3)))
     with pytest.raises(HearlessError, match="apply `sigmoid`"):
         metrics.published_kl([[2.0, 0.1]], [[0.1, 0.1]])
+
+
+def test_scores_of_several_labels_are_compared_with_the_share_of_hits() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random((20000, 2))
+    hits = (rng.random(scores.shape) < scores).astype(int)
+    assert metrics.score_calibration_error(hits, scores) < 0.01
+    assert metrics.score_calibration_error(np.zeros((4, 1)), np.full((4, 1), 0.3)) == pytest.approx(0.3)
+    by_hand = sum(abs((scores - hits)[(scores > i / 5) & (scores <= (i + 1) / 5)].sum()) for i in range(5))
+    assert metrics.score_calibration_error(hits, scores, n_bins=5) == pytest.approx(by_hand / hits.size)
+    with pytest.raises(HearlessError, match="must have one shape and lie in 0 … 1"):
+        metrics.score_calibration_error(hits, 2 * scores)
+    with pytest.raises(HearlessError, match="n_bins must be 1 or more, got 0"):
+        metrics.score_calibration_error(hits, scores, n_bins=0)

@@ -14,7 +14,20 @@ import pytest
 from matplotlib.image import imread
 
 from hearless.interfaces import Axes, HearlessError
-from hearless.pictures import Hours, Layer, Panel, bars, day, layers, spectrograms
+from hearless.pictures import (
+    Curve,
+    Hearing,
+    Hours,
+    Layer,
+    Panel,
+    bars,
+    confusions,
+    curves,
+    day,
+    hearings,
+    layers,
+    spectrograms,
+)
 from hearless.report import Report, Row
 from hearless.statistics import Measure
 
@@ -208,6 +221,57 @@ def test_matplotlib_is_imported_only_to_draw() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
+# --- hearings -------------------------------------------------------------------------------------------------------
+
+LOUDER = Hearing(Layer("transcoded", HEARD + 50.0, "dB", AXES), ("dog 0.40",), like=0)
+TRUE = Hearing(Layer("the sound itself", HEARD, "dB", AXES), ("dog 0.91", "Traffic noise, roadway noise 0.12"))
+
+
+def test_what_each_says_stands_beside_what_it_is_given(tmp_path: Path) -> None:
+    found = words(hearings([TRUE, LOUDER], tmp_path / "a.svg", title="$a.wav"))
+    assert {"the sound itself", "transcoded", "dog 0.91", "dog 0.40", "Traffic noise, roadway noise", "$a.wav"} <= found
+    assert {"0.12", "time (s)", "frequency (Hz)"} <= found
+
+
+def test_hearings_that_are_alike_share_their_colours(tmp_path: Path, drawn: list[Any]) -> None:
+    hearings([TRUE, LOUDER, replace(LOUDER, like=None)], tmp_path / "a.png")
+    scales = [(options["vmin"], options["vmax"]) for _, _, options in drawn]
+    assert scales[0] == scales[1] == pytest.approx((np.quantile(HEARD, 0.05), HEARD.max()))
+    assert scales[2] == pytest.approx((scales[0][0] + 50, scales[0][1] + 50))
+    np.testing.assert_array_equal(drawn[1][1], HEARD + 50.0)
+    places = [place for place, _, _ in drawn]
+    assert places[0].get_xlim() == places[2].get_xlim() == pytest.approx((0, 3.0))
+    lefts, tops = zip(*((place.get_position().x0, place.get_position().y1) for place in places), strict=True)
+    assert len({*lefts}) == 1
+    assert list(tops) == sorted(tops, reverse=True)
+
+
+def test_words_stand_right_of_the_colour_bars(tmp_path: Path, drawn: list[Any]) -> None:
+    hearings([TRUE, LOUDER], tmp_path / "a.png")
+    figure = drawn[0][0].figure
+    said = [place for place in figure.axes if any(text.get_text() == "dog 0.40" for text in place.texts)]
+    bars = [place for place in figure.axes if place.get_ylabel() == "dB"]
+    assert len(said) == 1
+    assert len(bars) == 2
+    assert said[0].get_position().x0 > max(
+        bar.get_tightbbox().transformed(figure.transFigure.inverted()).x1 for bar in bars
+    )
+
+
+def test_hearings_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
+    bare = replace(TRUE, layer=replace(TRUE.layer, axes=None))
+    for stack, said in (
+        ([], "needs a hearing, the first with axes"),
+        ([bare], "needs a hearing, the first with axes"),
+        ([LOUDER], "the number of an earlier hearing, got 0"),
+        ([TRUE, replace(LOUDER, like=1)], "'transcoded': like must be the number of an earlier hearing, got 1"),
+        ([TRUE, replace(LOUDER, layer=replace(LOUDER.layer, values=HEARD.T))], "as their axes say"),
+    ):
+        with pytest.raises(HearlessError, match=said):
+            hearings(stack, tmp_path / "a.png")
+    assert not [*tmp_path.iterdir()]
+
+
 # --- a day ----------------------------------------------------------------------------------------------------------
 
 
@@ -255,3 +319,57 @@ def test_hours_without_levels_are_grey_and_a_rare_source_shows(tmp_path: Path, m
 def test_a_day_of_nothing_is_refused(tmp_path: Path, wrong: Hours, top: int, said: str) -> None:
     with pytest.raises(HearlessError, match=said):
         day(wrong, tmp_path / "day.png", top=top)
+
+
+# --- curves ---------------------------------------------------------------------------------------------------------
+
+
+def curve(along: str = "epochs", **lines: list[tuple[float, Measure]]) -> Curve:
+    return Curve(along, lines or {"light": [(5.0, Measure(0.5, 0.4, 0.6)), (10.0, Measure(0.7))]})
+
+
+def test_curves_name_lines_quantities_and_what_is_measured(tmp_path: Path) -> None:
+    panels = [curve(), curve("share of the clips", light=[(0.125, Measure(0.3)), (1.0, Measure(0.6))])]
+    found = words(curves(panels, tmp_path / "curve.svg", title="How far", measure="agreement"))
+    assert {"light", "epochs", "share of the clips", "How far", "agreement (%); bars: 95 % intervals"} <= found
+    assert {"5", "10", "0.125", "1"} <= found
+
+
+def test_a_line_runs_from_left_to_right_in_percent_with_its_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    errorbar = matplotlib.axes.Axes.errorbar
+    monkeypatch.setattr(matplotlib.axes.Axes, "errorbar", lambda *a, **k: drawn.append((a, k)) or errorbar(*a, **k))
+    points = [(10.0, Measure(0.7)), (5.0, Measure(0.5, 0.4, 0.75)), (7.0, Measure(float("nan")))]
+    curves([curve(full=points)], tmp_path / "curve.png")
+    ((_, x, value), options) = drawn[0]
+    assert (list(x), list(value)) == ([5.0, 10.0], pytest.approx([50.0, 70.0]))
+    np.testing.assert_allclose(options["yerr"], [[10.0, 0.0], [25.0, 0.0]])
+    curves([curve(full=points)], tmp_path / "curve.png", unit="s")
+    assert list(drawn[1][0][2]) == pytest.approx([0.5, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("panels", "said"),
+    [
+        ([], "needs a measured point along each of"),
+        ([curve(), curve("share", light=[(1.0, Measure(float("nan")))])], r"along each of \['epochs', 'share'\]"),
+        ([curve(light=[(0.0, Measure(0.5))])], "epochs must be above 0 to be drawn along, got 0.0"),
+    ],
+)
+def test_curves_of_nothing_are_refused(tmp_path: Path, panels: list[Curve], said: str) -> None:
+    with pytest.raises(HearlessError, match=said):
+        curves(panels, tmp_path / "curve.png")
+
+
+def test_confusions_are_drawn_with_their_numbers(tmp_path: Path) -> None:
+    matrix = np.array([[0.75, 0.25, 0.0], [0.001, 0.999, 0.0], [0.0, 0.0, 1.0]])
+    drawn = confusions({"one": matrix, "other": np.eye(3)}, ("a", "b", "c"), tmp_path / "x.svg", title="t")
+    said = words(drawn)
+    assert {"t", "one", "other", "true class", "given class (%)", "a", "b", "c", "75", "25", "100"} <= said
+    assert "0" not in said  # what hardly happens has no number
+    with pytest.raises(HearlessError, match="needs matrices of 2 × 2 classes"):
+        confusions({"one": matrix}, ("a", "b"), tmp_path / "y.png")
+    with pytest.raises(HearlessError, match="needs matrices"):
+        confusions({}, ("a", "b"), tmp_path / "y.png")

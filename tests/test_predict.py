@@ -211,6 +211,27 @@ def test_nothing_to_hear_is_an_error(tmp_path):
         predict(listener(), tmp_path)
 
 
+def test_what_is_none_of_the_classes_is_said(tmp_path):
+    both = np.concatenate([tone(200), tone(200) + tone(1000)])
+    path = write(tmp_path / "x.wav", both)
+    (said,) = predict(listener(none_below=0.9), path, windows=True)
+    assert [window.named for window in said.windows] == [("low",), ()]
+    assert said.named == ()
+    (sure,) = predict(listener(), path, windows=True)
+    assert [len(window.named) for window in sure.windows] == [1, 1]
+    (several,) = predict(listener(multi_label=True, thresholds=(0.9, 0.99, 0.1)), path)
+    assert several.named == ("low", "high")
+    write_csv([said, sure], tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        named = [(row["label"], row["named"]) for row in csv.DictReader(file)]
+    assert named[0] == ("low", "1")
+    assert [one for _, one in named[1:3]] == ["0", "0"]
+    assert [one for _, one in named[3:6]] == ["0", "0", "0"]
+    write_json([said], tmp_path / "out.json")
+    (entry,) = json.loads((tmp_path / "out.json").read_text())
+    assert (entry["named"], entry["windows"][0]["named"]) == ([], ["low"])
+
+
 def test_top_ranks_and_cuts():
     scores = np.array([0.2, 0.5, 0.3], np.float32)
     whole = FilePrediction(Path("x.wav"), None, 1.0, scores, LABELS)

@@ -22,6 +22,7 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.datasets.esc50 import ESC50
 from hearless.frontends.log_mel import LogMel
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.heads.score_mlp import ScoreMLP
 from hearless.interfaces import HearlessError
 from hearless.objectives.attention_transfer import AttentionTransfer
 from hearless.objectives.contrastive_representation import ContrastiveRepresentation
@@ -37,6 +38,7 @@ HIGH = PipelineSpec(spec(FullBand), spec(PreEmphasisMel, input_rate_hz=16000), s
 LOW = HIGH.hearing(spec(LowRate), spec(PreEmphasisMel, input_rate_hz=1000, bands=32))
 MN04 = Pretrained("mn04", "ab" * 32)
 HARD = Stage((spec(CrossEntropy),), 2)
+HEAD = spec(ScoreMLP)
 SOFT = Stage((spec(SelfDistillation, alpha=0.1),), 3, 1e-4, "constant", (0.8, 0.99), 0.01, ("classifier",))
 
 
@@ -89,6 +91,11 @@ OTHER: dict[str, dict[str, Any]] = {
     "batch_size": {"batch_size": 16},
     "precision": {"precision": "bf16-mixed"},
     "classes": {"classes": "audioset"},
+    "training_share": {"training_share": 0.5},
+    "train_on_validation": {"train_on_validation": True, "select": "last"},
+    "peak_normalised": {"peak_normalised": True},
+    "validation_seed": {"validation_seed": 0},
+    "average_last": {"average_last": 2, "protocol": "paper"},
 }
 
 
@@ -102,6 +109,8 @@ STAGE_OTHER: dict[str, Any] = {
     "objectives": (spec(CrossEntropy, label_smoothing=0.1),), "epochs": 3, "learning_rate": 2e-3,
     "schedule": "constant", "betas": (0.9, 0.99), "weight_decay": 0.1, "trains": ("classifier",),
     "optimizer": "adam", "decay": 0.9, "decay_after": 6, "decay_every": 1,
+    "quantized": "onnx", "norms_until": 0.5, "ranges_until": 0.5,
+    "adapters": "lora", "adapter_rank": 8, "adapter_alpha": 16.0, "adapter_statistics": False,
 }  # fmt: skip
 
 
@@ -281,6 +290,18 @@ def test_no_teacher_is_none_and_an_unknown_one_an_error() -> None:
         teacher_from_json({"teacher": "Eva"})
 
 
+def test_validation_that_is_trained_on_chooses_nothing() -> None:
+    assert recipe(train_on_validation=True, select="last").digest != recipe(select="last").digest
+    with pytest.raises(HearlessError, match="select must be last where validation is trained on"):
+        recipe(train_on_validation=True)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.01])
+def test_a_training_share_must_lie_in_0_to_1(share: float) -> None:
+    with pytest.raises(HearlessError, match=r"training_share must lie in 0\.\.1, 0 excluded, got"):
+        recipe(training_share=share)
+
+
 def test_an_objective_with_a_teacher_needs_one() -> None:
     with pytest.raises(HearlessError, match="teacher must be given for SelfDistillation"):
         recipe(stages=(HARD, SOFT))
@@ -346,7 +367,7 @@ def test_stored_logits_need_not_follow_what_the_student_alone_hears() -> None:
         ({"validation": 0.0}, "validation must lie between 0 and 1, got 0.0"),
         ({"validation": 1.0}, "validation must lie between 0 and 1"),
         ({"validation": float("nan")}, "validation must lie between 0 and 1"),
-        ({"protocol": "loose"}, "protocol must be one of honest, paper, got 'loose'"),
+        ({"protocol": "loose"}, "protocol must be one of honest, paper, as_released, got 'loose'"),
         ({"batch_size": 1}, "batch_size must be at least 2, got 1"),
         ({"batch_size": 2.0}, "batch_size must be int, got 2.0"),
         ({"precision": "16-mixed"}, "precision must be 32-true or bf16-mixed"),
@@ -391,3 +412,31 @@ def test_out_of_range_is_refused(change: dict[str, Any], said: str) -> None:
 def test_a_stage_out_of_range_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(HearlessError, match=said):
         replace(HARD, **change)
+
+
+INT8 = replace(HARD, quantized="onnx")
+
+
+def test_int8_is_part_of_what_a_recipe_is_and_float_leaves_no_trace() -> None:
+    assert recipe(stages=(replace(HARD, quantized=""),)).digest == recipe().digest
+    other = (replace(INT8, quantized="executorch"), replace(INT8, norms_until=0.5), replace(INT8, ranges_until=1.0))
+    made = [recipe(stages=(stage,)) for stage in (HARD, INT8, *other)]
+    assert len({one.digest for one in made}) == 5
+    assert [one.quantized for one in made] == ["", "onnx", "executorch", "onnx", "onnx"]
+    assert recipe_from_json(json.loads(json.dumps(made[3].to_json()))) == made[3]
+
+
+def test_what_int8_cannot_follow_or_compare_is_refused() -> None:
+    for name, value in (("quantized", "tflite"), ("norms_until", 1.2), ("ranges_until", -0.1)):
+        with pytest.raises(HearlessError, match=f"{name} must "):
+            replace(HARD, **{name: value})
+    taught: dict[str, Any] = {"teacher": Trained(recipe())}
+    for changes, match in (
+        ({"stages": (INT8, HARD)}, "quantized must be set on the last stage only"),
+        ({"stages": (replace(INT8, trains=("head",)),), "student": replace(LOW, head=HEAD)}, "trains must name the"),
+        ({"stages": (INT8,), "precision": "bf16-mixed"}, "precision must be 32-true where a stage is quantized"),
+        ({"stages": (replace(INT8, objectives=(spec(AttentionTransfer),)),), **taught}, "shows no inner maps"),
+        ({"initial": Trained(recipe(stages=(INT8,)))}, "initial must be a float run"),
+    ):
+        with pytest.raises(HearlessError, match=match):
+            recipe(**changes)

@@ -20,7 +20,7 @@ from hearless.interfaces import HearlessError
 from hearless.report import Comparison, Report, Row
 from hearless.statistics import Measure, Paired
 
-PAIRED = Paired(0.023, -0.005, 0.051, 0.03, 0.0146, 0.662, 0.639, 840, 412)
+PAIRED = Paired(0.023, -0.005, 0.051, 0.03, 0.0146, 0.662, 0.639, 840, 412, (0.011, 0.035))
 
 
 def example(**changes: Any) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,12 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def by_hand(model: Model, clip: Path) -> np.ndarray:
+def by_hand(model: Model, clip: Path, n_levels: int = 8) -> np.ndarray:
     """Return the scores ``[window, class]`` of a sound: capture, then pipeline, a second at a time."""
     waveform, _ = audio.read(clip, 32000)
     with torch.inference_mode():
         levels = model.pipeline.observe(torch.from_numpy(waveform)[None], 32000)
-        parts = torch.cat([part for part in levels.split(8, dim=-1) if part.shape[-1] == 8])
+        parts = torch.cat([part for part in levels.split(n_levels, dim=-1) if part.shape[-1] == n_levels])
         return torch.sigmoid(model.pipeline(parts).logits).numpy()
 
 
@@ -214,13 +215,13 @@ def test_what_does_not_fit_is_refused_with_the_command_that_trains_it(
 ) -> None:
     door.levels(clip, tmp_path / "slow.csv", interval="slow")
     error = hearless("predict", run, tmp_path / "slow.csv", code=1).stderr
-    assert "hears a level every 0.125 s, the log has one every 1 s" in error
+    assert "hears 1/3-octave levels every 0.125 s, the log has 1/3-octave ones every 1 s" in error
     command = "hearless train --labels TABLE.csv --method spectral_transcoder/light --backbone mn04 --set interval=slow"
     assert command in error
     octaves = (31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
     write_levels(tmp_path / "octaves.csv", np.full((16, 10), 50.0), octaves, 0.125)
     error = hearless("predict", run, tmp_path / "octaves.csv", code=1).stderr
-    assert "hears 1/3-octave levels, got 1/1; there is no transcoder for 1/1 octaves" in error
+    assert f"the log has 1/1-octave ones every 0.125 s; train one for it: {command[:-4]}fast --set octaves=1/1" in error
     small = {"backbone": "mn02", "epochs": 1, "batch_size": 8, "validation": 0.3, "method": "fine_tuned"}
     ear = door.train(labels=tiny / "meta.csv", runs=tiny_runs, **small)
     error = hearless("predict", ear.path, tmp_path / "slow.csv", code=1).stderr
@@ -245,6 +246,27 @@ def test_windows_are_whole_levels_and_long_enough_for_the_classifier(model: Mode
     assert patches.level_listener(2.0).window_s == 2.0
     with pytest.raises(HearlessError, match="a clip must give at least 96 frames to YAMNet"):
         patches.level_listener(0.9)
+
+
+@pytest.mark.parametrize(("interval", "octaves", "n_rows"), [("slow", "1/3", 6), ("fast", "1/1", 48)])
+def test_the_command_that_is_printed_trains_a_model_that_reads_the_log(
+    run: Path, clip: Path, tiny: Path, weights: Path, tmp_path: Path, interval: str, octaves: str, n_rows: int
+) -> None:
+    log, out = tmp_path / "log.csv", tmp_path / "sources.csv"
+    text = hearless("levels", clip, "--to", log, "--interval", interval, "--octaves", octaves).stdout
+    assert f"{n_rows} rows of {29 if octaves == '1/3' else 10} bands" in text
+    command = hearless("predict", run, log, code=1).stderr.partition("train one for it: ")[2].strip().rstrip(".")
+    words = [str(tiny / "meta.csv") if word == "TABLE.csv" else word for word in shlex.split(command)[1:]]
+    small = [word for one in SMALL for word in ("--set", one)]
+    hearless(*words, "--weights", weights, "--runs", tmp_path / "runs", *small)
+    name = "slow" if octaves == "1/3" else "fast_octaves"
+    (folder,) = (tmp_path / "runs").glob(f"spectral_transcoder-light-mn04-{name}-*/fold1-seed0")
+    hearless("predict", folder, log, "--db-offset", 0, "--windows", "--top", 1, "--out", out)
+    model, found = door.load(folder), rows(out)
+    assert len(model.median_db) == (29 if octaves == "1/3" else 10)
+    expected = by_hand(model, clip, n_levels=n_rows // 6)
+    assert [row["label"] for row in found] == [model.labels[i] for i in expected.argmax(1)]
+    assert [float(row["score"]) for row in found] == pytest.approx(expected.max(1), abs=1e-3)
 
 
 def test_any_recipe_can_be_trained_by_name(tiny: Path, tiny_runs: Path) -> None:

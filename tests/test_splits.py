@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hearless.interfaces import Clip, HearlessError
-from hearless.splits import SPLIT, check_leaks, draw_folds, folds, hold_out, natural, parts, split_name
+from hearless.splits import SPLIT, check_leaks, draw_folds, folds, hold_out, natural, parts, share, split_name
 
 
 def clip(name: str, *labels: str, **more: str) -> Clip:
@@ -198,3 +198,50 @@ def test_too_few_recordings() -> None:
     for fraction in (0.0, 1.0, float("nan")):
         with pytest.raises(HearlessError, match="fraction must lie between 0 and 1"):
             hold_out(corpus(4, 2), fraction, 0)
+
+
+@settings(deadline=None)
+@given(
+    clips=corpora(),
+    fractions=st.tuples(st.floats(0.01, 1.0), st.floats(0.01, 1.0)),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_a_share_keeps_the_laws(clips: list[Clip], fractions: tuple[float, float], shuffle: object) -> None:
+    small, large = (share(clips, fraction) for fraction in sorted(fractions))
+    assert {c.id for c in small} <= {c.id for c in large}
+    assert large == [c for c in clips if c in large]
+    assert not {c.group for c in large} & {c.group for c in clips if c not in large}
+    other = list(clips)
+    shuffle.shuffle(other)
+    assert {c.id for c in share(other, max(fractions))} == {c.id for c in large}
+    assert share(clips, 1.0) == clips
+
+
+@pytest.mark.parametrize("fraction", [0.125, 0.25, 0.5, 0.75])
+def test_a_share_is_as_large_as_asked_and_even_over_labels(fraction: float) -> None:
+    clips = corpus(48, 4, per_recording=3)
+    kept = Counter(c.labels[0] for c in share(clips, fraction))
+    assert dict(kept) == dict.fromkeys("abcd", 48 * fraction)
+
+
+def test_a_share_counts_clips_not_recordings() -> None:
+    sizes = {"r0": 30, "r1": 1, "r2": 1, "r3": 1, "r4": 30, "r5": 1}
+    clips = [clip(f"{name}-{i}", "a", recording=name) for name, n in sizes.items() for i in range(n)]
+    assert 20 <= len(share(clips, 0.5)) <= 44
+
+
+def test_the_smallest_share_still_has_every_label() -> None:
+    assert {c.labels[0] for c in share(corpus(20, 5), 0.001)} == set("abcde")
+    unlabelled = [clip(f"c{i}") for i in range(10)]
+    assert len(share(unlabelled, 0.3)) == 3
+
+
+def test_a_clip_of_several_labels_stands_with_its_rarest() -> None:
+    clips = [clip(f"c{i}", "common") for i in range(20)] + [clip(f"d{i}", "common", "rare") for i in range(2)]
+    assert sum("rare" in c.labels for c in share(clips, 0.1)) == 1
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.5])
+def test_a_share_outside_0_to_1_is_refused(fraction: float) -> None:
+    with pytest.raises(HearlessError, match=r"fraction must lie in 0\.\.1, 0 excluded"):
+        share(corpus(4, 2), fraction)

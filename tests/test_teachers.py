@@ -83,7 +83,8 @@ def test_one_part_is_refused(n_parts: int) -> None:
 
 
 def test_fusing_nothing_or_otherwise_is_refused() -> None:
-    with pytest.raises(HearlessError, match=r"at least one teacher and how='mean', got 0, 'mean'"):
+    with pytest.raises(HearlessError, match=r"how='mean' or how='fitted', got 0, 'mean'"):
         Fused(())
     with pytest.raises(HearlessError, match=r"got 1, 'product'"):
         Fused((Trained(Fake()),), "product")
+    assert Fused((Trained(Fake()),), "fitted").to_json()["how"] == "fitted"

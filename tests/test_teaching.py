@@ -26,7 +26,7 @@ from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import Augmentation, Axes, Batch, Clip, HearlessError, Prediction
 from hearless.loading import AudioStore, Loader, Table
 from hearless.pipeline import Pipeline
-from hearless.teaching import STORE_SEED, Mean, Running, Stored, draw_key_of, mean_of, store
+from hearless.teaching import STORE_SEED, Running, Stored, Together, draw_key_of, mean_of, store
 
 RATE_HZ, N_SAMPLES, CLASSES = 8000, 800, 3
 
@@ -207,7 +207,7 @@ def test_a_cross_fitted_clip_is_explained_by_the_copy_that_did_not_hear_it(serve
 def test_inner_maps_are_given_when_asked_for_the_first_teachers_where_there_are_several(served: Loader) -> None:
     pipelines, batch = tuple(listener(seed) for seed in range(3)), next(served.epoch(0, 0))
     running = Running(pipelines)
-    both = Mean((Running(pipelines[1:]), Running(pipelines[:1])))
+    both = Together((Running(pipelines[1:]), Running(pipelines[:1])))
     for teacher in (running, both):
         asked, plain = teacher(batch, maps=True), teacher(batch)
         assert plain.maps == {}

@@ -38,11 +38,12 @@ from hearless.objectives.hints import Hints
 from hearless.objectives.review import Review
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import Pipeline, PipelineSpec
+from hearless.quantize import Quantized
 from hearless.recipe import Recipe, Stage
 from hearless.run import Run, load_tensors, save_tensors
 from hearless.teachers import Trained
 from hearless.teaching import Running
-from hearless.train import Tick, Training, check_select, learning_rate, load_parts
+from hearless.train import Tick, Training, check_select, final, learning_rate, load_parts
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -637,3 +638,109 @@ def test_ticks_tell_clips_speed_and_loss(training: Callable[..., Training]) -> N
     assert [(at.epoch, at.clips, at.n_clips) for at in seen] == [(1, 6, 12), (1, 12, 12), (2, 6, 12), (2, 12, 12)]
     assert all(at.clips_per_s > 0 for at in seen)
     assert all(at.metrics["loss"] == pytest.approx(at.metrics["cross_entropy"]) for at in seen)
+
+
+# --- int8 -----------------------------------------------------------------------------------------------------------
+
+SMALL = """
+from __future__ import annotations
+from torch import nn
+from hearless.interfaces import Prediction
+class Small(nn.Module):
+    min_bands, min_frames = 8, 8
+    def __init__(self, *, n_classes: int = 3) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.last = nn.Conv2d(8, n_classes, 1)
+    def forward(self, features, keep=None, *, maps=False):
+        inner = self.body(features if keep is None else features * keep)
+        return Prediction(self.last(inner).mean((2, 3)), inner.mean((2, 3)), features, {"body": inner} if maps else {})
+"""
+INT8 = Stage((spec.spec(CrossModelDistillation),), 3, 3e-3, quantized="onnx", norms_until=0.3, ranges_until=0.6)
+
+
+@pytest.fixture
+def small(on_shelf: Callable[[str, str, str], type]) -> PipelineSpec:
+    pytest.importorskip("torchao", reason="needs hearless[onnx]")
+    return replace(STUDENT, classifier=spec.spec(on_shelf("classifiers", "Small", SMALL)))
+
+
+def fresh(small: PipelineSpec) -> Pipeline:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return small.build(3)
+
+
+def buffer(tensors: dict[str, Tensor], name: str) -> Tensor:
+    return next(value for key, value in tensors.items() if key.endswith(name))
+
+
+def test_a_killed_training_in_int8_resumes_to_the_same_bits_and_is_judged_in_int8(
+    training: Callable[..., Training], small: PipelineSpec
+) -> None:
+    masks = (spec.spec(Mixup), spec.spec(SpecAugment, max_time_s=0.1), spec.spec(FreqMixStyle, probability=0.5))
+    recipe = replace(
+        recipe_of(Stage(LOSS, 1), INT8, teacher=Trained(recipe_of()), select="min:loss"), augmentations=masks
+    )  # fmt: skip
+    explain = Running((student(7).on("cpu").eval(),))
+    stopped: list[dict[str, Tensor]] = []
+
+    def make(run: str, stop: tuple[int, int] | None = None) -> Training:
+        made = training(recipe, run=run, pipeline=fresh(small), explain=explain)
+        made.tick = stop_at(*stop) if stop else lambda at: stopped.append(weights(made))
+        return made
+
+    whole = make("whole")
+    whole.fit()
+    flags = [[bool(buffer(one, f"classifier.{what}_frozen")) for what in ("norms", "ranges")] for one in stopped[3::2]]
+    assert flags == [[False, False], [True, False], [True, True]]
+    means, scales = ([buffer(one, name) for one in stopped[2:]] for name in ("running_mean", "process_0.scale"))
+    assert [torch.equal(a, b) for a, b in itertools.pairwise(means)] == [False, True, True, True, True]
+    assert [torch.equal(a, b) for a, b in itertools.pairwise(scales)] == [False, False, False, True, True]
+    with pytest.raises(KilledError):
+        make("killed", (3, 6)).fit()
+    resumed = make("killed")
+    resumed.fit()
+    assert same(weights(resumed), weights(whole))
+    assert without_seconds(resumed.run) == without_seconds(whole.run)
+    assert same(load_tensors(resumed.run.checkpoint("last"))[0], load_tensors(whole.run.checkpoint("last"))[0])
+    check_int8(whole)
+
+
+def check_int8(made: Training) -> None:
+    """Check that the network left is int8, of the best epoch of its own stage, and what validation judged."""
+    network = made.pipeline.classifier
+    assert isinstance(network, Quantized)
+    assert network.stage == "int8"
+    assert sum(value.numel() for value in weights(made).values() if value.dtype == torch.int8) == 72 + 24
+    rows = made.run.metrics()
+    best = min(rows[1:], key=lambda row: (row["validation_loss"], -row["epoch"]))
+    assert load_tensors(made.run.checkpoint("best"))[1]["epoch"] == best["epoch"]
+    again = evaluate.predictions(made.pipeline, made.validation)
+    assert evaluate.measures(again, multi_label=False)["loss"] == pytest.approx(best["validation_loss"], abs=1e-6)
+    assert final(made.pipeline) is made.pipeline
+    assert [row["soft"] > 0 for row in rows[1:]] == [True] * 3
+
+
+def test_a_finished_training_in_int8_runs_no_epoch_again(
+    training: Callable[..., Training], small: PipelineSpec
+) -> None:
+    recipe = recipe_of(replace(INT8, objectives=LOSS, epochs=1))
+    first = training(recipe, pipeline=fresh(small))
+    first.fit()
+    again = training(recipe, pipeline=fresh(small), tick=stop_at(1, 6))
+    again.fit()
+    assert same(weights(again), weights(first))
+    assert [row["epoch"] for row in again.run.metrics()] == [1]
+
+
+def test_what_int8_cannot_do_is_refused_before_any_epoch(
+    training: Callable[..., Training], small: PipelineSpec
+) -> None:
+    made = training(recipe_of(Stage(LOSS, 1), replace(INT8, objectives=LOSS)), pipeline=fresh(small))
+    made.recipe = replace(made.recipe, select="min:loss")
+    object.__setattr__(made.recipe.stages[1], "quantized", "tflite")
+    with pytest.raises(HearlessError, match="backend must be one of onnx, executorch, got 'tflite'"):
+        made.fit()
+    assert made.run.metrics() == []

@@ -14,10 +14,32 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hearless.door import Model, contents, load, load_weights, results, show, study, train
+    from hearless.door import (
+        Model,
+        contents,
+        load,
+        load_weights,
+        results,
+        resynthesise,
+        show,
+        show_together,
+        study,
+        train,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Model", "contents", "load", "load_weights", "results", "show", "study", "train"]
+__all__ = [
+    "Model",
+    "contents",
+    "load",
+    "load_weights",
+    "results",
+    "resynthesise",
+    "show",
+    "show_together",
+    "study",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

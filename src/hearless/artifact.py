@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from hearless import calibration
+from hearless.calibration import Calibration
 from hearless.interfaces import HearlessError
 
 KEY = "hearless"
@@ -46,6 +48,7 @@ class Card:
         min_window_s: the shortest.
         temperature: logits are divided by it, so that scores are calibrated.
         thresholds: per class, the score from which on it is said to be there; empty: not measured.
+        none_below: of exactly one class, a best score below it is none of these; 0: not measured.
         precision: ``"fp32"`` or ``"int8"``.
         parameters: of the network.
         int8_parameters: how many of them lie in the file as int8.
@@ -66,6 +69,7 @@ class Card:
     min_window_s: float = 0.0
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
+    none_below: float = 0.0
     precision: str = "fp32"
     parameters: int = 0
     int8_parameters: int = 0
@@ -80,11 +84,9 @@ class Card:
                 f"a card needs labels, a rate and a window, got {len(self.labels)} labels, {self.rate_hz} Hz and "
                 f"{self.window_s} s; take them from the run's measured.json."
             )
-        if self.precision not in PRECISIONS or not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise HearlessError(
-                f"a card's precision must be one of {', '.join(PRECISIONS)} and its temperature above 0, "
-                f"got {self.precision!r} and {self.temperature}."
-            )
+        if self.precision not in PRECISIONS:
+            raise HearlessError(f"a card's precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
+        Calibration(self.temperature, self.thresholds, self.none_below)  # refuses what is none
         if len(self.thresholds) not in (0, len(self.labels)):
             raise HearlessError(
                 f"thresholds must be one a class or none, got {len(self.thresholds)} for {len(self.labels)} classes."
@@ -94,6 +96,31 @@ class Card:
     def n_samples(self) -> int:
         """The window in samples (or levels) of the observation."""
         return round(self.window_s * self.rate_hz)
+
+    def listening(self, classify: Callable[[Floats, int], Floats]) -> dict[str, Any]:
+        """Return the arguments of a `hearless.predict.Listener` that classifies with ``classify``."""
+        shortest = self.min_window_s if self.free_length else math.inf
+        return {
+            "classify": classify, "labels": self.labels, "rate_hz": self.rate_hz, "window_s": self.window_s,
+            "multi_label": self.multi_label, "minimum_rate_hz": self.rate_hz, "min_window_s": shortest,
+            "sensor": self.sensor, "thresholds": self.thresholds, "none_below": self.none_below,
+        }  # fmt: skip
+
+    def calibrated(self, logits: Floats) -> Floats:
+        """Return calibrated logits."""
+        return logits / np.float32(self.temperature)
+
+    def check_rate(self, rate_hz: int, path: Path) -> None:
+        """Refuse a waveform of another rate than the sensor's.
+
+        Raises:
+            HearlessError: names both rates.
+        """
+        if rate_hz != self.rate_hz:
+            raise HearlessError(
+                f"{path} hears {self.rate_hz} Hz and nothing else, got a waveform at {rate_hz} Hz; resample it "
+                f"to {self.rate_hz} Hz first (hearless predict does) or export a run of that rate."
+            )
 
     def to_text(self) -> str:
         """Return JSON."""
@@ -154,13 +181,16 @@ class Artifact:
     @cached_property
     def listening(self) -> dict[str, Any]:
         """The arguments of a `hearless.predict.Listener`."""
-        card = self.card
-        shortest = card.min_window_s if card.free_length else math.inf
-        return {
-            "classify": self.classify, "labels": card.labels, "rate_hz": card.rate_hz, "window_s": card.window_s,
-            "multi_label": card.multi_label, "minimum_rate_hz": card.rate_hz, "min_window_s": shortest,
-            "sensor": card.sensor,
-        }  # fmt: skip
+        if self.n_axes != 2:
+            raise HearlessError(
+                f"{self.path} hears levels, no sound; predict with the run itself: hearless predict RUN LOG.csv."
+            )
+        return self.card.listening(self.classify)
+
+    @property
+    def n_axes(self) -> int:
+        """The axes of its input: 2 for ``[n, time]``, 3 for levels ``[n, band, time]``."""
+        return len(self._session.get_inputs()[0].shape)
 
     def logits(self, observation: npt.NDArray[Any]) -> Floats:
         """Return the network's own logits ``[n, class]`` of observations ``[n, time]`` (or levels ``[n, band, time]``).
@@ -169,7 +199,7 @@ class Artifact:
             HearlessError: not finite, of another shape, or of a length that this file cannot hear.
         """
         heard = np.ascontiguousarray(observation, dtype=np.float32)
-        wanted = len(self._session.get_inputs()[0].shape)
+        wanted = self.n_axes
         if heard.ndim != wanted or not len(heard) or not np.isfinite(heard).all():
             raise HearlessError(
                 f"{self.path} hears finite observations of {wanted} axes, got shape {heard.shape}; "
@@ -194,12 +224,8 @@ class Artifact:
         Raises:
             HearlessError: another rate than the sensor's, or what `logits` refuses.
         """
-        if rate_hz != self.rate_hz:
-            raise HearlessError(
-                f"{self.path} hears {self.rate_hz} Hz and nothing else, got a waveform at {rate_hz} Hz; resample it "
-                f"to {self.rate_hz} Hz first (hearless predict does) or export a run of that rate."
-            )
-        return self.logits(waveform) / np.float32(self.card.temperature)
+        self.card.check_rate(rate_hz, self.path)
+        return self.card.calibrated(self.logits(waveform))
 
     def predict(self, samples: npt.NDArray[Any], rate_hz: int) -> dict[str, float]:
         """Return the score of every class, best first, for samples ``[time]`` of one window.
@@ -208,13 +234,8 @@ class Artifact:
             HearlessError: as in `classify`.
         """
         logits = self.classify(np.asarray(samples)[None], rate_hz)[0].astype(np.float64)
-        scores = 1.0 / (1.0 + np.exp(-logits)) if self.card.multi_label else _softmax(logits)
+        scores = calibration.scores(logits, multi_label=self.card.multi_label)
         return {self.labels[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")}
-
-
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(logits - logits.max())
-    return cast("npt.NDArray[np.float64]", powers / powers.sum())
 
 
 def _session(path: Path, threads: int | None, integer: bool) -> Any:

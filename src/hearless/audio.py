@@ -32,6 +32,9 @@ STREAMED_BYTES = (0x7FFFFFFF, 0xFFFFFFFF)
 DECODE_SAMPLES = 1 << 16
 UNKNOWN_SAMPLES = 1 << 62
 
+WRITTEN = (".wav", ".flac", ".ogg")
+"""What `write` makes."""
+
 Samples = NDArray[np.float32]
 
 
@@ -104,8 +107,28 @@ def blocks(path: str | os.PathLike[str], rate_hz: int | None, seconds: float) ->
         size = round(seconds * target_hz) if np.isfinite(seconds) else 0
         if size < 1:
             raise HearlessError(f"seconds must hold at least one sample at {target_hz} Hz, got {seconds!r}.")
-        stream = _resampled(_decoded(path, file, 0, int(file.frames)), int(file.samplerate), target_hz)
+        stream = resampled(_decoded(path, file, 0, int(file.frames)), int(file.samplerate), target_hz)
         yield from _regrouped(stream, size)
+
+
+def write(path: str | os.PathLike[str], samples: NDArray[Any], rate_hz: int) -> Path:
+    """Write samples ``[time]`` of -1 … 1 in 16 bits: WAV, FLAC or OGG by the extension; return the path.
+
+    Raises:
+        HearlessError: no ``[time]``, not finite, beyond full scale, an unknown extension, or a place that cannot be
+            written to.
+    """
+    file = Path(path)
+    if samples.ndim != 1 or not np.isfinite(samples).all() or (np.abs(samples) > 1.0).any():
+        raise HearlessError(f"{file}: samples must be [time], finite, -1 to 1, got shape {samples.shape}; scale them.")
+    if file.suffix.lower() not in WRITTEN:
+        raise HearlessError(f"{file} must end in one of {', '.join(WRITTEN)}, got {file.suffix!r}; name another file.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, samples, rate_hz)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise HearlessError(f"{file} could not be written: {error}; free some space or name another file.") from error
+    return file
 
 
 def content_hash(path: str | os.PathLike[str]) -> str:
@@ -223,8 +246,8 @@ def _target(path: str | os.PathLike[str], rate_hz: int | None, own_hz: int) -> i
     return own_hz if rate_hz is None else rate_hz
 
 
-def _resampled(parts: Iterator[Samples], own_hz: int, target_hz: int) -> Iterator[Samples]:
-    """Resample a stream of parts; joined, the result equals resampling them joined."""
+def resampled(parts: Iterator[Samples], own_hz: int, target_hz: int) -> Iterator[Samples]:
+    """Resample a stream of mono parts as they come; joined, the result equals resampling them joined."""
     if own_hz == target_hz:
         yield from parts
         return

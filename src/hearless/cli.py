@@ -1,4 +1,4 @@
-"""The command line: list, fetch, train, study, evaluate, compare, predict, levels, show, demo.
+"""The command line: list, fetch, train, study, evaluate, compare, report, predict, levels, show, export, demo ….
 
 Everything heavy is imported inside the commands, so that ``hearless --help`` answers at once.  Errors end in one
 sentence that says what to do, and exit code 1.
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from hearless.deploy import Budget, Exported
     from hearless.door import Model
     from hearless.lab import Lab
     from hearless.levels import LevelLog
+    from hearless.listen import Decision
     from hearless.logs import LevelListener, Wanted
-    from hearless.predict import FilePrediction
+    from hearless.predict import FilePrediction, Listener
     from hearless.report import Report
     from hearless.train import Tick
 
@@ -62,6 +64,9 @@ InModelsPlace = Annotated[Path | None, typer.Option("--weights", help="A publish
 Backbone = Annotated[str | None, typer.Option("--backbone", help="Its name, where its shapes fit several.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
+_LAYERS = 15
+"""Layers that a budget lists."""
+
 _INTERVALS = {"fast": 0.125, "slow": 1.0, "": None}
 
 OWN_OPTIONS = (
@@ -69,6 +74,15 @@ OWN_OPTIONS = (
     "fold", "folds", "seed", "seeds", "runs", "name", "dataset_name", "lab", "command", "torch_device",
 )  # fmt: skip
 """What --set may not name: each has an option of its own."""
+
+TRUST = {
+    "temperature": "temperature",
+    "ece_raw": "calibration error before (%)", "ece": "calibration error, calibrated (%)",
+    "log_loss_raw": "log loss before (nats)", "log_loss": "log loss, calibrated (nats)",
+    "none_below": "none of these below (%)", "named": "test clips given a class (%)",
+    "noise_named": "noise given a class (%)",
+}  # fmt: skip
+"""What `hearless evaluate` says of how far scores can be trusted: a report's measures and their words."""
 
 
 def _command(function: Command) -> Command:
@@ -201,15 +215,29 @@ def _is_shared(condition: str, report: Report) -> bool:
 
 
 def _break_down(report: Report) -> None:
-    """Print the first measure per fold and per class, a column a row of the report."""
-    from hearless.report import show
+    """Print the first measure per fold, device and class, a column a row of the report."""
+    from hearless.report import KINDS, show
 
     names = [row.label for row in report.rows]
     unit = report.unit(report.columns[0])
-    for kind, parts in (("fold", [r.per_fold for r in report.rows]), ("class", [r.per_class for r in report.rows])):
+    for kind in KINDS:
+        parts = [row.part(kind) for row in report.rows]
         keys = dict.fromkeys(key for part in parts for key in part)
+        if kind == "device" and not keys:
+            continue
         lines = [[key, *(show(part.get(key), unit) for part in parts)] for key in keys]
         _print_table(f"{report.columns[0]} ({unit}) per {kind}", [kind, *names], *lines)
+    _tell_trust(report)
+
+
+def _tell_trust(report: Report) -> None:
+    """Print how far scores can be trusted, a column a row of the report, where something was fitted."""
+    from hearless.report import show
+
+    told = [name for name in TRUST if any(name in row.metrics for row in report.rows)]
+    lines = [[TRUST[one], *(show(row.metrics.get(one), report.unit(one)) for row in report.rows)] for one in told]
+    if lines:
+        _print_table("how far scores can be trusted", ["", *(row.label for row in report.rows)], *lines)
 
 
 def _print_table(title: str, head: list[str], *lines: list[str]) -> None:
@@ -301,6 +329,7 @@ def train(
         typer.echo(f"- name the sources in a log of levels: hearless predict {first} LOG.csv --out sources.csv")
     typer.echo(f"- name the sounds in other files: hearless predict {first} MY_SOUNDS/ --csv sounds.csv")
     typer.echo(f"- see each fold and class: hearless evaluate {first}")
+    typer.echo(f"- put it on a device: hearless export {first} --to onnx --int8 --root {shlex.quote(str(folder))}")
     if len(made) < len(known):
         typer.echo("- test every fold in turn: the same command with --folds all")
     if method in ("cssd", "basd"):
@@ -326,18 +355,23 @@ def study(
 
     own = labels or root or dataset
     _, folder = door.dataset(dataset, labels, root, _words(mapping)) if own else door.dataset("esc50")
+    place = out or runs / "studies" / name
     with _lab(runs, folder, torch_device) as lab:
         report = door.study(
             name, lab=lab, labels=labels, root=root, dataset_name=dataset, mapping=_words(mapping),
             backbones=backbone or [], weights=weights, folds=_list(folds),
-            seeds=_numbers("seeds", seeds) or [0], rates=_numbers("rates", rates), command=_typed(),
+            seeds=_numbers("seeds", seeds) or [0], rates=_numbers("rates", rates), place=place, command=_typed(),
             **_settings(settings),
         )  # fmt: skip
-    place = report.save(out or runs / "studies" / name)
-    bars(report, place / "bars.png")
+    report.save(place)
+    if not door.is_analysis(name):
+        bars(report, place / "bars.png")
     _show(report, as_json)
     if not as_json:
-        typer.echo(f"\nThe whole table: {place / 'report.md'} (and .csv, .json); a picture: {place / 'bars.png'}")
+        for note in report.notes if door.is_analysis(name) else ():
+            typer.echo(f"- {note}")
+        pictures = ", ".join(str(path) for path in sorted(place.glob("*.png")))
+        typer.echo(f"\nThe whole table: {place / 'report.md'} (and .csv, .json); pictures: {pictures}")
     if any(row.hole for row in report.rows):
         raise typer.Exit(1)
 
@@ -381,8 +415,24 @@ def predict(
     as_json: Json = False,
     torch_device: Device = "cpu",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Level logs: write this .csv or .parquet; killed, it goes on.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Write this table: .csv, .parquet, .selections.txt (Raven), .txt (Audacity labels); "
+            "killed, the same command goes on.",
+        ),
     ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="csv, parquet, raven or audacity, where the ending of --out does not tell.")
+    ] = "",
+    events: Annotated[
+        bool, typer.Option("--events", help="From when to when each class is there (Raven and Audacity always).")
+    ] = False,
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which a class is there (default: as fitted on validation clips).")
+    ] = None,
+    join: Annotated[float, typer.Option(help="Events of a class no further apart than these seconds are one.")] = 0.0,
+    shortest: Annotated[float, typer.Option(help="Events shorter than these seconds are left out.")] = 0.0,
     every: Annotated[
         str | None, typer.Option(help="Level logs: mean scores over 1s, 10min, 1h … (default for long ones: 1min).")
     ] = None,
@@ -405,7 +455,8 @@ def predict(
 ) -> None:
     """Name the sounds in files and folders; broken files are listed and the rest go on.
 
-    A level log (CSV, TSV, Parquet, NPY or HDF5) becomes a table of sources over time.
+    MODEL may be an exported .onnx or .pte file.  A level log (CSV, TSV, Parquet, NPY or HDF5) becomes a table of
+    sources over time.
     """
     from hearless import predict as predicting
     from hearless.interfaces import HearlessError
@@ -413,29 +464,61 @@ def predict(
     sounds = _sounds("predict", paths, weights)
     if csv and as_json:
         raise HearlessError("choose --csv FILE or --json.")
-    model = _model(paths, weights, backbone, torch_device)
     if _are_levels(sounds):
         _name_sources(
-            model, sounds[0], out or csv, picture, day, as_json,
+            _model(paths, weights, backbone, torch_device), sounds[0], out or csv, picture, day, as_json,
             every="window" if windows else every, hop_s=hop, db_offset=db_offset, only=only,
             top=5 if top is None else top, interval_s=_seconds(interval), columns=columns, weighting=weighting,
             on_error="mark" if mark else "raise",
         )  # fmt: skip
         return
-    if out or picture or every or only:
-        raise HearlessError(f"--out, --picture, --every and --only are for level logs; {sounds[0]} is none, use --csv.")
-    broken: list[Path] = []
+    if picture or every or only:
+        raise HearlessError(f"--picture, --every and --only are for level logs; {sounds[0]} is none.")
+    if not out and (events or form or join or shortest):
+        raise HearlessError("--events, --format, --join and --shortest are of a table; add --out FILE.")
+    listener, name = _listener(paths, weights, backbone, torch_device, threshold)
     listed = 3 if top is None else top
-    said = _reported(predicting.predict(model.listener, sounds, hop_s=hop, top=listed, windows=windows), broken)
+    if out:
+        options = {"windows": windows, "hop_s": hop, "top": listed, "join_s": join, "shortest_s": shortest}
+        _write_table(listener, name, sounds, out, form, as_json, events=events, **options)
+        return
+    broken: list[Path] = []
+    said = _reported(predicting.predict(listener, sounds, hop_s=hop, top=listed, windows=windows), broken)
     if csv:
         predicting.write_csv(said, csv)
         typer.echo(f"{csv} written.")
     elif as_json:
         typer.echo(json.dumps([predicting.plain(one) for one in said], ensure_ascii=False))
     else:
-        _print_scores(said)
+        _print_scores(said, may_be_none=bool(listener.none_below or listener.thresholds))
     if broken:
         typer.echo(f"{len(broken)} files could not be read; the others are done.", err=True)
+        raise typer.Exit(1)
+
+
+def _write_table(
+    listener: Listener, name: str, sounds: list[str], out: Path, form: str, as_json: bool, *, events: bool,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Write a table of sounds with a journal; files that could not be read are listed at the end, with exit code 1."""
+    from hearless import batch, writing
+
+    form = writing.format_of(out, form)
+    wanted = batch.Wanted(events=events or form in ("raven", "audacity"), **options)
+    with _bar("file") as bar:
+        written = batch.write(
+            listener, sounds, out, wanted, name=name, form=form, on_progress=lambda n, total, path: bar(n, total)
+        )
+    for _, error in written.broken:
+        typer.echo(f"could not be read: {error}", err=True)
+    if as_json:
+        plain = {"table": str(out), "files": written.n_files, "heard": written.n_heard, "broken": dict(written.broken)}
+        typer.echo(json.dumps(plain, ensure_ascii=False))
+    else:
+        known = written.n_files - written.n_heard
+        typer.echo(f"{out} written: {written.n_files} files{f', {known} of them heard before' if known else ''}.")
+    if written.broken:
+        typer.echo(f"{len(written.broken)} files could not be read; the others are done.", err=True)
         raise typer.Exit(1)
 
 
@@ -472,7 +555,7 @@ def _name_sources(
             raise HearlessError("the picture is drawn from a table; add --out sources.csv.")
         _print_sources(*door.prepared(model, log, say=_aside, **options), as_json)
         return
-    with _rows_bar() as bar:
+    with _bar("row") as bar:
         written = door.sources(model, log, out, say=_aside, on_progress=bar, **options)
     drawn = picture and pictures.day(logs.by_hour(written.path, _date(day)), picture)
     if as_json:
@@ -518,8 +601,8 @@ def _print_sources(log: LevelLog, listener: LevelListener, wanted: Wanted, as_js
 
 
 @contextmanager
-def _rows_bar() -> Iterator[Callable[[int, int], None]]:
-    """Yield what shows the rows of a log that are done, as a progress bar on stderr."""
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how many (rows of a log, files) are done, as a progress bar on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -532,7 +615,7 @@ def _rows_bar() -> Iterator[Callable[[int, int], None]]:
 
         def done(row: int, total: int) -> None:
             speed = bars.tasks[0].speed or 0.0
-            bars.update(bar, completed=row, total=total, words=f"row {row:,} of {total:,}, {speed:,.0f} rows/s")
+            bars.update(bar, completed=row, total=total, words=f"{what} {row:,} of {total:,}, {speed:,.0f} {what}s/s")
 
         yield done
 
@@ -552,10 +635,49 @@ def _sounds(command: str, paths: list[str], weights: Path | None) -> list[str]:
 def _model(paths: list[str], weights: Path | None, backbone: str | None, torch_device: str) -> Model:
     """Return the model among these words, or that of the weights in its place."""
     from hearless import door
+    from hearless.interfaces import HearlessError
 
+    if not weights and Path(paths[0]).suffix.lower() in (".onnx", ".pte"):
+        raise HearlessError(f"{paths[0]}: this needs the run itself, not an exported file; name its folder.")
     if weights:
         return door.load_weights(weights, backbone, torch_device=torch_device)
     return door.load(paths[0], torch_device=torch_device)
+
+
+def _listener(
+    paths: list[str], weights: Path | None, backbone: str | None, torch_device: str, threshold: float | None = None
+) -> tuple[Listener, str]:
+    """Return who listens among these words, and its name: a run, weights, or an exported file (.onnx: without torch).
+
+    A threshold stands for all that were fitted.
+    """
+    from dataclasses import replace
+
+    from hearless.calibration import Calibration
+
+    listener, name = _opened(paths, weights, backbone, torch_device)
+    if threshold is None:
+        return listener, name
+    same = Calibration(thresholds=(threshold,) * len(listener.labels), none_below=threshold)
+    return replace(listener, thresholds=same.thresholds, none_below=same.none_below), name
+
+
+def _opened(paths: list[str], weights: Path | None, backbone: str | None, torch_device: str) -> tuple[Listener, str]:
+    from hearless.artifact import Artifact
+    from hearless.download import sha256
+    from hearless.predict import Listener
+
+    file = Path(paths[0])
+    if weights or file.suffix.lower() not in (".onnx", ".pte"):
+        model = _model(paths, weights, backbone, torch_device)
+        return model.listener, model.name
+    if file.suffix.lower() == ".onnx":
+        listening, run = (artifact := Artifact(file)).listening, artifact.card.run
+    else:
+        from hearless.exports.executorch import Program
+
+        listening, run = (program := Program(file)).listening, program.card.run
+    return Listener(**listening), f"{run}, {file.name} {sha256(file)[:16]}"
 
 
 def _reported(said: Iterator[FilePrediction], broken: list[Path]) -> Iterator[FilePrediction]:
@@ -567,15 +689,85 @@ def _reported(said: Iterator[FilePrediction], broken: list[Path]) -> Iterator[Fi
         yield one
 
 
-def _print_scores(said: Iterator[FilePrediction]) -> None:
+def _print_scores(said: Iterator[FilePrediction], *, may_be_none: bool) -> None:
+    """Print a line a file (and window); what no class is said of is none of these, where there is a rule for it."""
+
+    def told(scores: dict[str, float], named: tuple[str, ...]) -> str:
+        return _scores(scores) if named or not may_be_none else f"none of these ({_scores(scores)})"
+
     for one in (one for one in said if not one.error):
-        typer.echo(f"{one.path}: {_scores(one.ranked())}")
+        typer.echo(f"{one.path}: {told(one.ranked(), one.named)}")
         for window in one.windows or []:
-            typer.echo(f"  {window.start_s:.1f}–{window.end_s:.1f} s: {_scores(one.ranked(window.scores))}")
+            said_of = told(one.ranked(window.scores), window.named)
+            typer.echo(f"  {window.start_s:.1f}–{window.end_s:.1f} s: {said_of}")
 
 
 def _scores(ranked: dict[str, float]) -> str:
     return ", ".join(f"{label} {score:.2f}" for label, score in ranked.items())
+
+
+@_command
+def listen(
+    model: Annotated[str, typer.Argument(help="A run folder, or an exported .onnx or .pte file.")],
+    source: Annotated[str, typer.Option("--from", help="stdin (16-bit samples, mono), microphone, or a sound file.")],
+    rate: Annotated[int | None, typer.Option(help="Of stdin, in Hz; of the microphone (default: 16000).")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds between decisions (default: half a window).")] = None,
+    smooth: Annotated[int, typer.Option(help="Windows that a decision is the mean of.")] = 1,
+    top: Annotated[int, typer.Option(help="Labels shown.")] = 3,
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which a class is there (default: as fitted on validation clips).")
+    ] = None,
+    as_json: Json = False,
+    torch_device: Device = "cpu",
+) -> None:
+    """Name the sounds of a live stream: a decision every hop, and how long it took.
+
+    For example: arecord -f S16_LE -r 16000 -c 1 | hearless listen FILE.onnx --from stdin --rate 16000
+    """
+    from hearless import listen as listening
+    from hearless.interfaces import HearlessError
+
+    if top < 1:
+        raise HearlessError(f"top must be at least 1, got {top}.")
+    listener, _ = _listener([model], None, None, torch_device, threshold)
+    hop_s, may_be_none = hop or listener.window_s / 2, bool(listener.none_below or listener.thresholds)
+    taken_s: list[float] = []
+    try:
+        for one in listening.listen(listener, _stream(listener, source, rate, hop_s), hop_s=hop_s, smooth=smooth):
+            taken_s.append(one.latency_s)
+            _print_decision(one, listener.labels, top, as_json, may_be_none)
+    except KeyboardInterrupt:
+        pass  # how a microphone ends
+    said = listening.latency(taken_s)
+    typer.echo(
+        f"{said.n} decisions, one every {hop_s:g} s; latency {1000 * said.median_s:.1f} ms (median), "
+        f"{1000 * said.most_s:.1f} ms (95 %), {1000 * said.longest_s:.1f} ms (longest)"
+        f"{'; too slow for this hop: name a longer one' if said.median_s > hop_s else ''}.", err=True,
+    )  # fmt: skip
+
+
+def _stream(listener: Listener, source: str, rate: int | None, hop_s: float) -> Iterator[Any]:
+    """Return the samples of what is listened to."""
+    from hearless import listen as listening
+    from hearless.interfaces import HearlessError
+
+    if source == "microphone":
+        return listening.of_microphone(listener, hop_s, rate)
+    if source != "stdin":
+        return listening.of_file(source, listener, hop_s)
+    if rate is None:
+        raise HearlessError("samples on stdin do not tell their rate; add --rate, such as --rate 16000.")
+    return listening.of_stream(sys.stdin.buffer, rate, listener, hop_s)
+
+
+def _print_decision(one: Decision, labels: tuple[str, ...], top: int, as_json: bool, may_be_none: bool) -> None:
+    best = sorted(zip(labels, one.scores.tolist(), strict=True), key=lambda pair: -pair[1])[:top]
+    if as_json:
+        plain = {"time_s": one.time_s, "scores": dict(best), "named": one.named, "latency_s": one.latency_s}
+        typer.echo(json.dumps(plain, ensure_ascii=False))
+        return
+    told = _scores(dict(best)) if one.named or not may_be_none else f"none of these ({_scores(dict(best))})"
+    typer.echo(f"{one.time_s:.2f} s: {told} [{1000 * one.latency_s:.0f} ms]")
 
 
 @_command
@@ -584,20 +776,25 @@ def levels(
     out: Annotated[Path, typer.Option("--to", help="CSV, TSV, Parquet, NPY or HDF5, by its extension.")],
     interval: Annotated[str, typer.Option(help="fast (125 ms) or slow (1 s).")] = "fast",
     bands: Annotated[str, typer.Option(help="published (paper 003) or iec61260 (as real meters).")] = "published",
+    octaves: Annotated[str, typer.Option(help="1/3 (29 bands) or 1/1 (10 bands).")] = "1/3",
 ) -> None:
     """Write a sound's third-octave levels as a table, as a level sensor would."""
     from hearless import door
 
-    n_rows = door.levels(clip, out, interval=interval, bands=bands)
+    n_rows = door.levels(clip, out, interval=interval, bands=bands, octaves=octaves)
     name = shlex.quote(str(out))
-    typer.echo(f"{out} written: {n_rows} rows of 29 bands.")
+    typer.echo(f"{out} written: {n_rows} rows of {29 if octaves == '1/3' else 10} bands.")
     typer.echo(f"Next, with a model of levels: hearless predict MODEL {name} --db-offset 0 --windows")
 
 
 @_command
 def show(
     paths: Annotated[
-        list[str], typer.Argument(metavar="[MODEL] CLIP", help="A run folder (left out with --weights), then a file.")
+        list[str],
+        typer.Argument(
+            metavar="[MODEL]... CLIP",
+            help="A run folder or several (left out with --weights), then a sound or, for models of levels, a log.",
+        ),
     ],
     weights: InModelsPlace = None,
     backbone: Backbone = None,
@@ -605,15 +802,36 @@ def show(
     top: Annotated[int, typer.Option(help="Classes named.")] = 3,
     as_json: Json = False,
     torch_device: Device = "cpu",
+    listen_to: Annotated[
+        Path | None, typer.Option(help="Models of levels: write what is left of the sound as this .wav or .flac.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How much of it --listen-to writes, at most.")] = 30.0,
+    db_offset: Annotated[
+        float | None, typer.Option(help="Level logs: added to all levels (default: estimated, and told).")
+    ] = None,
 ) -> None:
-    """Draw what a model hears in a file's first window: spectrogram, its enhancer's mask and output, best classes."""
+    """Draw what a model hears in a file's first window: spectrogram, its enhancer's mask and output, best classes.
+
+    Several models are drawn one below the other, their best classes beside them; above transcoders of levels what
+    their classifier hears of the sound itself.
+    """
+    from hearless import door
     from hearless.interfaces import HearlessError
 
-    clips = _sounds("show", paths, weights)
+    models = [] if weights else [path for path in paths[:-1] if Path(path).is_dir()]
+    clips = _sounds("show", paths[len(models) - 1 :] if models else paths, weights)
     if len(clips) > 1:
         raise HearlessError(f"one sound at a time, got {', '.join(clips)}.")
+    if len(models) > 1:
+        if listen_to:
+            raise HearlessError(f"--listen-to takes one model, got {', '.join(models)}; name the one to hear.")
+        _show_together(models, clips[0], out, as_json, torch_device, top=top, db_offset=db_offset)
+        return
     model = _model(paths, weights, backbone, torch_device)
-    shown = model.show(clips[0], out, top=top)
+    shown = model.show(clips[0], out, top=top, db_offset=db_offset, say=_aside)
+    if listen_to:
+        length_s = door.resynthesise(model, clips[0], listen_to, seconds=seconds, db_offset=db_offset)
+        _aside(f"{listen_to} written: what is left of the sound in the levels, {length_s:.3g} s.")
     if as_json:
         typer.echo(json.dumps(shown.to_json(), ensure_ascii=False))
         return
@@ -628,6 +846,123 @@ def show(
     typer.echo(f"- what it says of the whole file, window by window: hearless predict {typed} --windows")
     if not weights:
         typer.echo(f"- how far to trust it: hearless evaluate {shlex.quote(paths[0])}")
+
+
+def _show_together(
+    models: list[str], clip: str, out: Path | None, as_json: bool, torch_device: str, **options: Any
+) -> None:
+    """Draw several models' hearings and say what each names."""
+    from hearless import door
+
+    loaded = [door.load(model, torch_device=torch_device) for model in models]
+    shown = door.show_together(loaded, clip, out, say=_aside, **options)
+    if as_json:
+        typer.echo(json.dumps(shown.to_json(), ensure_ascii=False))
+        return
+    typer.echo(", ".join(filter(None, (str(shown.path), shown.part))))
+    for name, scores in shown.scores.items():
+        typer.echo(f"- {name}: {_scores(scores)}")
+    typer.echo(f"\nThe picture: {shown.picture}\n\nNext")
+    typer.echo(f"- which is better on clips it never heard: hearless compare {shlex.join(models[:2])}")
+
+
+@_command
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    to: Annotated[str, typer.Option(help="onnx, or executorch (XNNPACK).")] = "onnx",
+    int8: Annotated[bool, typer.Option("--int8", help="Round the network to int8, by training clips.")] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder of the run's recordings (default: data/NAME).")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file (default: in the run's folder).")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="How far a logit may lie from PyTorch's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run as one file that runs without PyTorch, once it was shown to say the same on clips it never heard."""
+    from hearless import door
+
+    made = door.export(run, to, root=root, int8=int8, out=out, tolerance=tolerance)
+    if as_json:
+        typer.echo(json.dumps(made.to_json(), ensure_ascii=False))
+        return
+    _print_exported(made)
+    file, folder = shlex.quote(str(made.path)), shlex.quote(str(run))
+    typer.echo(f"\nNext\n- name the sounds in files, without PyTorch: hearless predict {file} MY_SOUNDS/")
+    typer.echo(f"- does it fit the device: hearless budget {folder} --max-bytes 128k --max-macs 30M")
+
+
+def _print_exported(made: Exported) -> None:
+    """Print what a file keeps, of what it was made, and how it compares with PyTorch."""
+    card, parity = made.card, made.card.parity
+    typer.echo(f"{made.path} written: {made.n_bytes:,} bytes, {card.precision}, of {card.run}.")
+    if made.stored:
+        lines = [[s.part, s.dtype, f"{s.numbers:,}", f"{s.n_bytes:,}"] for s in made.stored]
+        _print_table("What the file keeps", ["part", "as", "numbers", "bytes"], *lines)
+    typer.echo(
+        f"Network: {card.parameters:,} parameters, {card.int8_parameters:,} of them int8, in {card.network_bytes:,} "
+        f"bytes: {made.bytes_per_parameter:.2f} a parameter.\n"
+        f"It hears {card.window_s:g} s at {card.rate_hz} Hz and tells {len(card.labels)} classes apart.\n"
+        f"Licences: {card.licence}.\n"
+        f"Against PyTorch on {parity['clips']:.0f} clips it never heard: logits at most "
+        f"{parity['max_logit_difference']:.3g} apart ({parity['tolerance']:g} allowed), the same label for "
+        f"{parity['label_agreement']:.1%}."
+    )
+
+
+@_command
+def budget(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    max_bytes: Annotated[str | None, typer.Option(help="Bytes of all parameters, as in 128k.")] = None,
+    max_macs: Annotated[str | None, typer.Option(help="Multiply-accumulates of one clip, as in 30M.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8 (default: the run's own).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a run's network fits a device, and which layers cost most; exit code 1 where it does not."""
+    from hearless import door
+
+    found = door.budget(run, max_bytes=max_bytes, max_macs=max_macs, precision=precision)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        _print_budget(found)
+    if not found.passes:
+        raise typer.Exit(1)
+
+
+def _print_budget(found: Budget) -> None:
+    """Print what a network costs: by precision, by layer, and the verdict."""
+    cost, said = found.cost, found.to_json()
+    memory = said["peak_activation_bytes"]
+    lines = [[name, f"{size:,}", f"{memory[name]:,}"] for name, size in said["bytes"].items()]
+    _print_table("Memory in bytes, by precision", ["precision", "parameters", "activations"], *lines)
+    typer.echo(f"Most activations are alive at {found.peak.where}: {found.peak.values:,} values.")
+    each = found.n_bytes // max(1, cost.parameters)
+    layers = [
+        [one.name, one.kind, f"{one.macs:,}", f"{one.macs / max(1, cost.macs):.1%}", f"{one.parameters * each:,}"]
+        for one in sorted(cost.layers, key=lambda layer: -layer.macs)
+    ]
+    head = ["layer", "kind", "MACs", "share", f"bytes ({found.precision})"]
+    _print_table(f"Multiply-accumulates of {found.window_s:g} s, by layer", head, *layers[:_LAYERS])
+    if rest := layers[_LAYERS:]:
+        typer.echo(f"and {len(rest)} layers of fewer; all of them: the same command with --json.")
+    typer.echo(f"\n{cost.parameters:,} parameters, {found.n_bytes:,} bytes in {found.precision}, {cost.macs:,} MACs.")
+    for name, (has, allowed) in found.checks.items():
+        typer.echo(f"{'pass' if has <= allowed else 'FAIL'}: {has:,} {name} of {allowed:,} allowed")
+
+
+@_command
+def report(
+    named: Annotated[
+        list[str], typer.Argument(metavar="RUN… | STUDY", help="Run or recipe folders, or studies (low_rate/table1).")
+    ],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the recordings, to play them.")] = None,
+    clips: Annotated[int, typer.Option(help="Clips of each sensor.")] = 3,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Write one HTML page that needs no network: tables, learning curves, confusions, clips as a sensor hears them."""
+    from hearless.dossier import dossier
+
+    made = dossier(named, out, runs=runs, root=root, n_clips=clips, command=_typed())
+    typer.echo(f"{made} written: open it in any browser.")
 
 
 @_command

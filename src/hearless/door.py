@@ -26,12 +26,13 @@ from torch import Tensor
 
 from hearless import audio, download, evaluate, logs
 from hearless import predict as predicting
+from hearless.calibration import Calibration
 from hearless.captures.third_octave import ThirdOctave
 from hearless.classifiers._official import weights_table
-from hearless.dsp.octave_bands import INTERVALS, NOMINAL_HZ, RATE_HZ
-from hearless.interfaces import Capture, Enhancer, HearlessError, Masking
+from hearless.dsp.octave_bands import INTERVALS, RATE_HZ, nominal_hz
+from hearless.interfaces import Capture, Enhancer, HearlessError, Masking, Transcoder
 from hearless.lab import Lab
-from hearless.levels import LevelLog, estimated_offset_db, median_db, open_levels, write_levels
+from hearless.levels import FORMATS, LevelLog, estimated_offset_db, median_db, open_levels, write_levels
 from hearless.pipeline import Pipeline
 from hearless.provenance import git_commit
 from hearless.recipe import Recipe
@@ -39,11 +40,13 @@ from hearless.report import Report
 from hearless.run import Predictions, Run
 from hearless.spec import SHELVES, Spec, class_names, resolve, spec
 from hearless.splits import natural
-from hearless.study import Row, Study
-from hearless.weights import as_listener, weights_folder
+from hearless.study import Question, Row, Study
+from hearless.teachers import Pretrained
+from hearless.weights import as_listener, load_pretrained, weights_folder
 
 if TYPE_CHECKING:
-    from hearless.pictures import Layer
+    from hearless.deploy import Budget, Exported
+    from hearless.pictures import Hearing, Layer
 
 WINDOW_S = 10.0
 """How much a published network hears at once: the length of AudioSet's clips."""
@@ -58,6 +61,14 @@ TRANSCODER = (
 
 MEDIAN_ROWS = 691_200
 """Rows of a log that its offset is estimated from, at most: a day of fast levels."""
+
+PEAK = 0.5
+"""Of sound made from levels, as a share of full scale: levels of a log say nothing of a loudspeaker's."""
+
+LONGEST_S = 600.0
+"""Seconds of sound made from levels, at most: it is made in memory."""
+
+Say = Callable[[str], None]
 
 TITLE_WIDTH = 90
 """Characters in a line of a picture's title."""
@@ -75,6 +86,8 @@ class Model:
         name: what it is called.
         median_db: each band's median level over its training clips, NaN where unknown; empty where none was measured.
         trained_by: the command that trains a model of levels like it, ``{interval}`` for "fast" or "slow".
+        calibration: what its logits are divided by and when a class is said to be there.
+        beside: the frozen classifier that hears the sound itself, where its transcoder was trained beside one.
     """
 
     pipeline: Pipeline = field(repr=False)
@@ -84,6 +97,8 @@ class Model:
     name: str
     median_db: tuple[float, ...] = ()
     trained_by: str = TRANSCODER
+    calibration: Calibration = field(default_factory=Calibration)
+    beside: Pretrained | None = field(default=None, repr=False)
 
     @property
     def hears_levels(self) -> bool:
@@ -104,15 +119,16 @@ class Model:
         wanted_s = max(1, round((window_s or self.window_s) / interval_s)) * interval_s
         self.pipeline.check_length(wanted_s)
         return logs.LevelListener(
-            self._of_levels, self.labels, interval_s, wanted_s, name=self.name, trained_by=self.trained_by
-        )
+            self._of_levels, self.labels, interval_s, wanted_s, cast(ThirdOctave, self.pipeline.capture).octaves,
+            name=self.name, trained_by=self.trained_by,
+        )  # fmt: skip
 
     def _of_levels(self, levels_db: NDArray[np.float32]) -> NDArray[Any]:
         """Return the scores ``[batch, class]`` of levels ``[batch, band, frame]``."""
-        device = next(self.pipeline.parameters()).device
+        device = self.pipeline.torch_device
         with torch.inference_mode():
             logits = self.pipeline(torch.from_numpy(levels_db).to(device)).logits
-        return self._chances(logits.float().cpu())
+        return self._chances(self._calibrated(logits))
 
     @property
     def listener(self) -> predicting.Listener:
@@ -122,15 +138,19 @@ class Model:
         return predicting.Listener(
             self._classify, self.labels, rate_hz, self.window_s, self.multi_label,
             minimum_rate_hz=capture.minimum_rate_hz, sensor=f"{type(capture).__name__} at {capture.rate_hz} Hz",
+            thresholds=self.calibration.thresholds, none_below=self.calibration.none_below,
         )  # fmt: skip
 
     def _classify(self, waveform: NDArray[np.float32], rate_hz: int) -> NDArray[Any]:
         with torch.inference_mode():
             logits = self.pipeline(self._observe(waveform, rate_hz)).logits
-        return cast("NDArray[Any]", logits.float().cpu().numpy())
+        return self._calibrated(logits).numpy()
+
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        return logits.float().cpu() / self.calibration.temperature
 
     def _observe(self, waveform: NDArray[np.float32], rate_hz: int) -> Tensor:
-        device = next(self.pipeline.parameters()).device
+        device = self.pipeline.torch_device
         return self.pipeline.observe(torch.from_numpy(np.ascontiguousarray(waveform)).to(device), rate_hz)
 
     def predict(self, sound: str | Path | NDArray[Any], rate: int | None = None) -> dict[str, float]:
@@ -148,46 +168,89 @@ class Model:
             return said.ranked()
         return self._ranked(self._of_samples(_full_scale(np.asarray(sound)), rate))
 
-    def show(self, sound: str | Path, path: str | Path | None = None, *, top: int = 3) -> Shown:
+    def show(
+        self, sound: str | Path, path: str | Path | None = None, *, top: int = 3, db_offset: float | None = None,
+        say: Say = lambda text: None,
+    ) -> Shown:  # fmt: skip
         """Draw what the model makes of a file's first window: features, its enhancer's mask and output, best classes.
 
         Args:
-            sound: the file; one shorter than the window is heard, and drawn, with silence after it.
+            sound: the file; one shorter than the window is heard, and drawn, with silence after it.  For a model of
+                levels also a level table.
             path: of the picture; its ending says the kind.  Default: ``SOUND.show.png`` in the current folder.
             top: how many classes its title names.
+            db_offset: added to the levels of a table; None: estimated, and ``say`` is told the evidence.
+            say: told so.
 
         Raises:
             HearlessError: the file cannot be read or was recorded below the model's rate; something is not finite.
         """
         from hearless.pictures import layers
 
-        if top < 1:
-            raise HearlessError(f"top must be at least 1, got {top}.")
         file = Path(sound)
-        samples, rate_hz, seconds = self._first_window(file)
-        try:
-            stack, logits = self._parts(samples, rate_hz)
-            scores = self._ranked(self._chances(logits))
-        except HearlessError as error:
-            raise HearlessError(f"{file}: {error}") from error
-        best = {label: scores[label] for label in list(scores)[:top]}
+        stack, best, seconds = self.heard(file, top, db_offset, say)
         shown = Shown(file, Path(path or f"{file.stem}.show.png"), seconds, min(seconds, self.window_s), best, stack)
         layers(stack, shown.picture, title=shown.title(self.name))
         return shown
 
-    def _first_window(self, file: Path) -> tuple[NDArray[np.float32], int, float]:
-        """Return the first window of a file, zero-padded, its rate in Hz and the seconds of the whole file."""
-        found = audio.info(file)
-        samples, rate_hz = audio.read(file, min(found.rate_hz, self.listener.rate_hz), 0.0, self.window_s)
-        size = round(self.window_s * rate_hz)
-        return np.pad(samples[:size], (0, max(0, size - len(samples)))), rate_hz, found.duration_s
+    def heard(
+        self, file: Path, top: int = 3, db_offset: float | None = None, say: Say = lambda text: None
+    ) -> tuple[tuple[Layer, ...], dict[str, float], float]:
+        """Return what its parts make of a file's first window, its best classes, and the seconds of the whole file."""
+        if top < 1:
+            raise HearlessError(f"top must be at least 1, got {top}.")
+        observation, seconds = self.opening(file, self.window_s, db_offset, say)
+        try:
+            stack, logits = self._parts(observation)
+            scores = self._ranked(self._chances(logits))
+        except HearlessError as error:
+            raise HearlessError(f"{file}: {error}") from error
+        return stack, {label: scores[label] for label in list(scores)[:top]}, seconds
 
-    def _parts(self, samples: NDArray[np.float32], rate_hz: int) -> tuple[tuple[Layer, ...], Tensor]:
-        """Return what front end and enhancer make of samples, and the logits ``[class]``."""
+    def opening(
+        self, file: Path, length_s: float, db_offset: float | None = None, say: Say = lambda text: None
+    ) -> tuple[Tensor, float]:
+        """Return what its sensor keeps of the beginning of a file ``[1, …]``, and the seconds of the whole file.
+
+        A sound shorter than ``length_s`` is filled up with silence, a level table with its last level.
+        """
+        if _is_level_table(file):
+            return self._opening_of_log(file, length_s, db_offset, say)
+        found = audio.info(file)
+        samples, rate_hz = audio.read(file, min(found.rate_hz, self.listener.rate_hz), 0.0, length_s)
+        size = round(length_s * rate_hz)
+        samples = np.pad(samples[:size], (0, max(0, size - len(samples))))
+        try:
+            with torch.inference_mode():
+                return self._observe(samples[None], rate_hz), found.duration_s
+        except HearlessError as error:
+            raise HearlessError(f"{file}: {error}") from error
+
+    def _opening_of_log(self, file: Path, length_s: float, db_offset: float | None, say: Say) -> tuple[Tensor, float]:
+        listener = self.level_listener(length_s)
+        log = open_levels(file)
+        logs.check(log.table, listener, logs.Wanted())
+        levels_db, n_there = logs.beginning(log, listener.n_rows + 1)
+        offset_db = _offset_db(self, log, say) if db_offset is None else db_offset
+        heard = np.ascontiguousarray(levels_db[: listener.n_rows].T[None] + np.float32(offset_db))
+        n_rows = n_there if n_there <= listener.n_rows else max(n_there, logs.n_rows(log))
+        return torch.from_numpy(heard).to(self.pipeline.torch_device), n_rows * listener.interval_s
+
+    def original(self) -> Model | None:
+        """Return the frozen classifier that its transcoder was trained beside, hearing the sound itself; else None."""
+        if self.beside is None or self.beside.pipeline is None:
+            return None
+        pipeline = self.beside.pipeline.build(len(self.labels))
+        load_pretrained(pipeline, self.beside.weights, self.beside.sha256, replace_output=False)
+        on = pipeline.on(self.pipeline.torch_device.type).eval()
+        return Model(on, self.labels, self.multi_label, self.window_s, type(on.classifier).__name__)
+
+    def _parts(self, observation: Tensor) -> tuple[tuple[Layer, ...], Tensor]:
+        """Return what front end and enhancer make of an observation, and the logits ``[class]``."""
         with torch.inference_mode():
-            observation = self._observe(samples[None], rate_hz)
             features = self.pipeline.features(observation)
-            return _layers(self.pipeline, observation, features), self.pipeline.judge(features).logits[0].float().cpu()
+            logits = self.pipeline.judge(features).logits[0]
+            return _layers(self.pipeline, observation, features), self._calibrated(logits)
 
     def _chances(self, logits: Tensor) -> NDArray[Any]:
         """Return the scores of logits ``[class]``."""
@@ -239,8 +302,7 @@ class Shown:
     @property
     def part(self) -> str:
         """Say how much of a longer sound was drawn, or nothing."""
-        drawn, whole = round(self.end_s, 2), round(self.seconds, 2)
-        return f"the first {drawn:g} s of {whole:g} s" if drawn < whole else ""
+        return _part(self.end_s, self.seconds)
 
     def title(self, model: str) -> str:
         """Return the picture's title."""
@@ -256,6 +318,45 @@ class Shown:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Together:
+    """A picture of what several classifiers are given of one sound.
+
+    Attributes:
+        path, picture, seconds, end_s: as of `Shown`.
+        scores: each one's best classes, best first, by its name; from top to bottom.
+        hearings: what was drawn.
+    """
+
+    path: Path
+    picture: Path
+    seconds: float
+    end_s: float
+    scores: dict[str, dict[str, float]]
+    hearings: tuple[Hearing, ...] = field(repr=False)
+
+    @property
+    def part(self) -> str:
+        """Say how much of a longer sound was drawn, or nothing."""
+        return _part(self.end_s, self.seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "path": str(self.path), "picture": str(self.picture), "seconds": self.seconds, "end_s": self.end_s,
+            "models": self.scores,
+        }  # fmt: skip
+
+
+def _part(end_s: float, seconds: float) -> str:
+    drawn, whole = round(end_s, 2), round(seconds, 2)
+    return f"the first {drawn:g} s of {whole:g} s" if drawn < whole else ""
+
+
+def _is_level_table(file: Path) -> bool:
+    return file.suffix.lower() in FORMATS and not file.is_dir()
+
+
 def _layers(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[Layer, ...]:
     """Return what front end and enhancer make of one clip; only an enhancer that masks is known to keep the axes."""
     from hearless.pictures import Layer
@@ -266,6 +367,8 @@ def _layers(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[
     if enhancer is None:
         return (heard,)
     made, by = _image(cast(Enhancer, enhancer)(features)), type(enhancer).__name__
+    if isinstance(enhancer, Transcoder):
+        return heard, Layer(f"made of it: {by}", made, f"{by} feature", enhancer.axes(made.shape[1]))
     if not isinstance(enhancer, Masking):
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", None)
     mask = Layer(f"mask: {by}", _image(enhancer.mask(features)), "factor", axes)
@@ -299,17 +402,24 @@ def load(run: Run | str | Path, *, torch_device: str = "cpu") -> Model:
     median_db = tuple(math.nan if level is None else level for level in measured.get("median_db", ()))
     return Model(
         lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name, median_db,
-        _trained_by(found.recipe),
+        _trained_by(found.recipe), evaluate.calibration_of(found) or Calibration(), _beside(found.recipe),
     )  # fmt: skip
 
 
+def _beside(recipe: Recipe) -> Pretrained | None:
+    """Return the frozen classifier that a recipe's student is judged beside, where it has the student's classes."""
+    return recipe.teacher if recipe.classes and isinstance(recipe.teacher, Pretrained) else None
+
+
 def _trained_by(recipe: Recipe) -> str:
-    """Return the command that trains a recipe's like for levels of another interval."""
+    """Return the command that trains a recipe's like for levels of another interval or of octaves."""
     system, _, rest = recipe.name.partition("/")
     method, backbone = ([*rest.split("-"), ""])[:2] if rest.count("-") == 2 else ("", "")
     if f"{system}/{method}" not in recipe_names():
         return TRANSCODER
-    return TRANSCODER.replace("spectral_transcoder/light", f"{system}/{method}").replace("yamnet", backbone)
+    command = TRANSCODER.replace("spectral_transcoder/light", f"{system}/{method}").replace("yamnet", backbone)
+    bands = recipe.student.capture.arguments.get("bands", "published")
+    return command if bands == "published" else f"{command} --set bands={bands}"
 
 
 def finished(folder: Path) -> list[Run]:
@@ -403,20 +513,58 @@ def _offset_db(model: Model, log: LevelLog, say: Callable[[str], None]) -> float
     return round(offset_db, 1)
 
 
+def resynthesise(
+    model: Listening, sound: str | Path, out: str | Path, *, seconds: float = 30.0, db_offset: float | None = None,
+    say: Say = lambda text: None,
+) -> float:  # fmt: skip
+    """Write what a transcoder makes of the beginning of a sound or of a level table as sound; return its seconds.
+
+    So one can hear what a log still tells.  The loudest sample lies at half of full scale.
+
+    Args:
+        model: a model of levels with a transcoder, or its run.
+        sound: the file.
+        out: WAV, FLAC or OGG by its extension.
+        seconds: how much of it, at most.
+        db_offset: added to the levels of a table; None: estimated, and ``say`` is told the evidence.
+        say: told so.
+
+    Raises:
+        HearlessError: the model has no transcoder, the file cannot be read, or ``out`` not be written.
+    """
+    listening, file = _model_of(model), Path(sound)
+    enhancer: object = listening.pipeline.enhancer
+    if not isinstance(enhancer, Transcoder):
+        command = TRANSCODER.format(interval="fast")
+        raise HearlessError(f"{listening.name} has no transcoder to be heard; train one: {command}")
+    if not 0.1 <= seconds <= LONGEST_S:
+        raise HearlessError(f"seconds must lie between 0.1 and {LONGEST_S:g}, got {seconds:g}.")
+    length_s = max(seconds, listening.window_s)
+    observation, whole_s = listening.opening(file, length_s, db_offset, say)
+    n_levels = math.ceil(min(whole_s, seconds) * cast(Capture, listening.pipeline.capture).rate_hz)
+    with torch.inference_mode():
+        made = cast(Enhancer, listening.pipeline.enhancer)(listening.pipeline.features(observation[..., :n_levels]))
+        samples, rate_hz = enhancer.sound(made.float().cpu(), torch.Generator().manual_seed(0))
+    peak = float(samples.abs().max()) or 1.0
+    audio.write(out, (samples[0] * (PEAK / peak)).numpy(), rate_hz)
+    return samples.shape[1] / rate_hz
+
+
 def levels(
-    sound: str | Path, out: str | Path, *, interval: str = "fast", bands: str = "published",
+    sound: str | Path, out: str | Path, *, interval: str = "fast", bands: str = "published", octaves: str = "1/3",
     start: datetime | None = None,
 ) -> int:  # fmt: skip
-    """Write the third-octave levels of a sound file as a level table, as a sensor would; return its rows.
+    """Write the third-octave (or octave) levels of a sound file as a level table, as a sensor would; return its rows.
 
     Args:
         sound: the file, of any length.
         out: CSV, TSV, Parquet, NPY or HDF5 by its extension.
         interval: ``"fast"`` (125 ms) or ``"slow"`` (1 s).
         bands: ``"published"`` or ``"iec61260"``, as in `ThirdOctave`.
+        octaves: ``"1/3"`` (29 bands) or ``"1/1"`` (10).
         start: when the recording began; None: time counts from 0.
     """
-    capture, timing = ThirdOctave(interval=interval, bands=bands).eval(), INTERVALS[interval]
+    capture, timing = ThirdOctave(interval=interval, bands=bands, octaves=octaves).eval(), INTERVALS[interval]
     size, overlap = 60 * RATE_HZ, timing.frame - timing.hop
     made, held = list[NDArray[Any]](), np.empty(0, np.float32)
     with torch.inference_mode():
@@ -428,13 +576,120 @@ def levels(
         if len(held) > overlap or not made:
             made.append(capture(torch.from_numpy(held[None]), RATE_HZ)[0].T.numpy())
     table = np.concatenate(made)
-    write_levels(out, table, NOMINAL_HZ, 1.0 / timing.rate_hz, start=start)
+    write_levels(out, table, nominal_hz(octaves), 1.0 / timing.rate_hz, start=start)
     return len(table)
 
 
-def show(model: Model | Run | str | Path, sound: str | Path, path: str | Path | None = None, *, top: int = 3) -> Shown:
+Listening = Model | Run | str | Path
+"""A model, a run or its folder."""
+
+
+def show(
+    model: Listening, sound: str | Path, path: str | Path | None = None, *, top: int = 3,
+    db_offset: float | None = None, say: Say = lambda text: None,
+) -> Shown:  # fmt: skip
     """Draw what a model or run folder makes of a sound: see `Model.show`."""
-    return (model if isinstance(model, Model) else load(model)).show(sound, path, top=top)
+    return _model_of(model).show(sound, path, top=top, db_offset=db_offset, say=say)
+
+
+def show_together(
+    listening: Sequence[Listening], sound: str | Path, path: str | Path | None = None, *, top: int = 3,
+    db_offset: float | None = None, say: Say = lambda text: None,
+) -> Together:  # fmt: skip
+    """Draw what several classifiers are given of a sound, one below the other, their best classes beside them.
+
+    On top of transcoders' runs stands the Mel that their frozen classifier hears of the sound itself (paper 003,
+    Fig. 5).  They share its colours; of a level table, which has no such Mel, those of the first.  Arguments as in
+    `Model.show`.
+
+    Raises:
+        HearlessError: as there, or a model is named twice.
+    """
+    from hearless.pictures import Hearing, hearings
+
+    models, file = [_model_of(one) for one in listening], Path(sound)
+    names = _short([model.name for model in models])
+    if not models or len({*names}) < len(names):
+        raise HearlessError(f"each model must be named once, got {', '.join(names) or 'none'}.")
+    stack: list[Hearing] = []
+    scores: dict[str, dict[str, float]] = {}
+    leads: dict[Pretrained | str, int] = {}
+    for name, model in zip(names, models, strict=True):
+        for title, heard in _heard_by(name, model, None if model.beside in leads else file):
+            parts, said, seconds = heard.heard(file, top, db_offset, say)
+            words = tuple(f"{label} {score:.2f}" for label, score in said.items())
+            like = leads.get(model.beside or title)
+            unit = parts[-1].unit if like is None else stack[like].layer.unit
+            stack.append(Hearing(replace(parts[-1], name=title, unit=unit), words, like))
+            scores[title] = said
+            leads.setdefault(model.beside or title, len(stack) - 1)
+    end_s = min(seconds, max(model.window_s for model in models))
+    shown = Together(file, Path(path or f"{file.stem}.show.png"), seconds, end_s, scores, tuple(stack))
+    hearings(stack, shown.picture, title=", ".join(filter(None, (file.name, shown.part))))
+    return shown
+
+
+def _heard_by(name: str, model: Model, file: Path | None) -> list[tuple[str, Model]]:
+    """Return a model by name, before it the frozen classifier that hears the sound itself, where a file has sound."""
+    original = None if file is None or _is_level_table(file) else model.original()
+    return [*([(f"the sound itself: {original.name}", original)] if original else []), (name, model)]
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Return run folders' names without hash and fold, where that tells them apart."""
+    short = [name.partition("/")[0].rpartition("-")[0] if "/" in name else name for name in names]
+    return short if len({*short}) == len(short) and all(short) else list(names)
+
+
+def _model_of(model: Listening) -> Model:
+    return model if isinstance(model, Model) else load(model)
+
+
+def export(
+    run: Run | str | Path, to: str = "onnx", *, root: str | Path | None = None, int8: bool = False,
+    out: str | Path | None = None, tolerance: float | None = None,
+) -> Exported:  # fmt: skip
+    """Write a run's whole pipeline as a file that another runtime runs, checked against PyTorch, or refuse.
+
+    Args:
+        run: a run or its folder.
+        to: ``"onnx"`` or ``"executorch"``.
+        root: the folder of its recordings; default: where `dataset` looks for its data set.
+        int8: round a float run to int8.
+        out: the file; default: in the run's folder.
+        tolerance: how far a logit may lie from PyTorch's; None: what `hearless.exports` allows.
+
+    Raises:
+        HearlessError: see `hearless.deploy.export`.
+    """
+    from hearless import deploy
+
+    found = finished(run.path if isinstance(run, Run) else Path(run))[0]
+    return deploy.export(
+        found, _recordings(found, root), to, int8=int8, out=Path(out) if out else None, tolerance=tolerance
+    )
+
+
+def _recordings(run: Run, root: str | Path | None) -> Path:
+    """Return the folder of a run's recordings: a run does not tell where they lie."""
+    name = run.recipe.dataset.name
+    folder = Path(root) if root else Path("data") / name.lower()
+    if not folder.is_dir():
+        raise HearlessError(
+            f"the file is compared with PyTorch on clips that the run was not trained on: name the folder of its "
+            f"recordings ({name}) with --root, got {str(folder)!r}, which is no folder."
+        )
+    return folder
+
+
+def budget(
+    run: Run | str | Path, *, max_bytes: str | None = None, max_macs: str | None = None, precision: str | None = None
+) -> Budget:
+    """Count what a run's network costs and hold it against a budget: see `hearless.deploy.budget`."""
+    from hearless import deploy
+
+    found = run if isinstance(run, Run) else finished(Path(run))[0]
+    return deploy.budget(found, max_bytes=max_bytes, max_macs=max_macs, precision=precision)
 
 
 def dataset(
@@ -527,18 +782,19 @@ def recipe_module(name: str) -> ModuleType:
     return importlib.import_module(f"hearless.recipes.{name.replace('/', '.')}")
 
 
-def _maker(name: str, kind: str) -> Callable[..., Any]:
-    """Return the function ``recipe`` or ``study`` of a recipe file.
+def _maker(name: str, *kinds: str) -> Callable[..., Any]:
+    """Return the function ``recipe`` of a recipe file, or ``study`` or ``analyse`` of a study's.
 
     Raises:
-        HearlessError: there is no such file, or it makes the other kind; those known are listed.
+        HearlessError: there is no such file, or it makes another kind; those known are listed.
     """
     system = name.partition("/")[0]
     of_system = [known for known in recipe_names() if known.startswith(f"{system}/")] or recipe_names()
-    makers = {known: vars(recipe_module(known)).get(kind) for known in of_system}
+    inside = {known: vars(recipe_module(known)) for known in of_system}
+    makers = {known: next((vars_[kind] for kind in kinds if kind in vars_), None) for known, vars_ in inside.items()}
     if makers.get(name) is None:
         known = ", ".join(known for known, made in makers.items() if made is not None)
-        raise HearlessError(f"{name!r} is no {kind}; known are {known}.")
+        raise HearlessError(f"{name!r} is no {kinds[0]}; known are {known}.")
     return cast("Callable[..., Any]", makers[name])
 
 
@@ -589,9 +845,13 @@ def train(
     lab = lab or Lab(Path(runs), folder)
     words.setdefault("multi_label", lab.table(data).multi_label)
     chosen = settings(system, data, backbone=backbone, weights=weights, **words)
-    at_rate = "rate_hz" in inspect.signature(make).parameters and make.__module__.rpartition(".")[2] != "full_band"
-    recipe = make(chosen, rate) if at_rate else make(chosen)
-    return lab.run(recipe, fold or lab.folds(data)[0], seed)
+    takes = inspect.signature(make).parameters
+    at_rate = "rate_hz" in takes and make.__module__.rpartition(".")[2] != "full_band"
+    tested = fold or lab.folds(data)[0]
+    at_fold = {"fold": tested} if "fold" in takes else {}
+    recipe = make(chosen, rate, **at_fold) if at_rate else make(chosen, **at_fold)
+    known = lab.folds(recipe.dataset)
+    return lab.run(recipe, tested if tested in known or not at_fold else known[0], seed)
 
 
 def study(
@@ -600,23 +860,58 @@ def study(
     root: str | Path | None = None, dataset_name: str | None = None, mapping: dict[str, str] | None = None,
     backbones: Sequence[str] = (), weights: str | Path | None = None,
     folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
-    rates: Sequence[int] = (), **words: Any,
+    rates: Sequence[int] = (), place: str | Path | None = None, **words: Any,
 ) -> Report:  # fmt: skip
-    """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's."""
-    make = _maker(name, "study")
+    """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's.
+
+    ``place`` is where pictures go, those of an analysis (see `is_analysis`) and those of a study whose file has
+    ``draw(report, place)``, a function of its table alone; default: ``RUNS/studies/NAME``.
+    """
+    make = _maker(name, "study", "analyse")
+    module = recipe_module(name)
     if "backbone" in words:
         raise HearlessError(f"a study takes backbones=[…], got backbone={words['backbone']!r}; put it in a list.")
     own = bool(labels) or root is not None or dataset_name is not None
-    data, folder = dataset(dataset_name, labels, root, mapping) if own else dataset("ESC50", None, root, None)
+    default = vars(module).get("DATA", "ESC50")
+    mapping = {**(vars(module).get("MAPPING", {}) if labels else {}), **(mapping or {})}
+    data, folder = (None, Path()) if not own and default is None else dataset(
+        *((dataset_name, labels, root, mapping) if own else (default, None, root, None))
+    )  # fmt: skip
     lab = lab or Lab(Path(runs), folder)
-    words = {"paper": not own, "multi_label": lab.table(data).multi_label, **words}
-    chosen = tuple(backbones) or recipe_module(name).BACKBONES
-    system = vars(recipe_module(name)).get("SETTINGS", name.partition("/")[0])
-    each = [settings(system, data, backbone=b, weights=weights, **words) for b in chosen]
-    other = {"data": own, "networks": bool(backbones), "weights": weights is not None, "rates": bool(rates)}
+    mine = {word: words.pop(word) for word in vars(module).get("WORDS", ()) if word in words}
+    if data is None and words:
+        known = ", ".join(vars(module).get("WORDS", ())) or "nothing"
+        raise HearlessError(f"--set of {name} takes {known} where no data are named, got {', '.join(words)}.")
+    each, task = _each(module, lab, data, own, backbones, weights, words, bool(rates)) if data else ([], "")
+    pictures = Path(place or lab.runs / "studies" / name)
+    if is_analysis(name):
+        question = Question(
+            tuple(each), data if own else None, tuple(rates), tuple(folds), tuple(seeds), task, command, pictures, mine
+        )  # fmt: skip
+        return cast(Report, make(lab, question))
     more = {"rates": tuple(rates)} if rates else {}
-    made = make(each, folds=tuple(folds), seeds=tuple(seeds), task=_task(lab, data, other), **more)
-    return lab.study(made, command)
+    report = lab.study(make(each, folds=tuple(folds), seeds=tuple(seeds), task=task, **more), command)
+    if draw := vars(module).get("draw"):
+        draw(report, pictures)
+    return report
+
+
+def is_analysis(name: str) -> bool:
+    """Say whether a study is an analysis: it makes its own table and pictures (see `hearless.study.Question`)."""
+    return "analyse" in vars(recipe_module(name))
+
+
+def _each(
+    module: ModuleType, lab: Lab, data: Spec, own: bool, backbones: Sequence[str], weights: str | Path | None,
+    words: dict[str, Any], other_rates: bool,
+) -> tuple[list[Any], str]:  # fmt: skip
+    """Return a study's settings, one a backbone, and which data they are of in words."""
+    words = {"paper": not own, "multi_label": lab.table(data).multi_label, **words}
+    system = vars(module).get("SETTINGS", module.__name__.split(".")[-2])
+    chosen = tuple(backbones) or module.BACKBONES
+    each = [settings(system, data, backbone=b, weights=weights, **words) for b in chosen]
+    other = {"data": own, "networks": bool(backbones), "weights": weights is not None, "rates": other_rates}
+    return each, _task(lab, data, other)
 
 
 def _task(lab: Lab, data: Spec, other: dict[str, bool]) -> str:
@@ -680,6 +975,11 @@ def _evaluated(label: str, runs: Sequence[Run]) -> evaluate.Evaluated:
     for run in runs:
         measured, predictions = run.measured, Predictions.load(run.predictions("test"))
         found.add(measured["fold"], measured["seed"], predictions, run.read("done.json")["seconds"])
+        place = measured["fold"], measured["seed"]
+        if predictions.reference is None and (rule := evaluate.keep_calibration(run)):
+            found.rules[place] = rule
+        if noises := measured.get("noise_named"):
+            found.noises[place] = float(np.mean([*noises.values()]))
     return found
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from hearless.spec import Spec
 
@@ -240,6 +240,19 @@ class Masking(Protocol):
         ...
 
 
+@runtime_checkable
+class Transcoder(Protocol):
+    """An enhancer that makes the Mel features of a classifier, says where they lie and lets people hear them."""
+
+    def axes(self, n_frames: int) -> Axes:
+        """Say where so many frames of what it makes lie."""
+        ...
+
+    def sound(self, features: Tensor, generator: Generator) -> tuple[Tensor, int]:
+        """Return samples ``[batch, time]`` that have nearly these features, as it makes them, and their rate in Hz."""
+        ...
+
+
 class Classifier(Protocol):
     """Features → logits and embedding (a torch module).
 
@@ -292,6 +305,15 @@ class Objective(Protocol):
         self, student: Prediction, teacher: Prediction | None, target: Tensor, weight: Tensor
     ) -> dict[str, Tensor]:
         """Return named scalar terms; their sum is the loss.  ``weight`` is each clip's."""
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """An objective that changes while a stage goes on."""
+
+    def at(self, done: float) -> None:
+        """Say, before each step, which share of the stage is over (0 … 1)."""
         ...
 
 

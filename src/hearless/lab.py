@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hearless import audio, evaluate, splits
+from hearless import audio, details, evaluate, splits
+from hearless.augmentations.device_impulse_response import DeviceImpulseResponse, energy
+from hearless.captures.simulated_device import SimulatedDevice
 from hearless.captures.third_octave import ThirdOctave
+from hearless.costs import costs
+from hearless.fusion import Fusion, fitted
 from hearless.interfaces import Capture, Clip, HearlessError
 from hearless.labels import label_names
 from hearless.loading import AudioStore, Loader, Progress, Table, highest_rate_hz, open_store, read_table
@@ -25,16 +29,34 @@ from hearless.provenance import environment, git_commit
 from hearless.quantize import check_backend
 from hearless.recipe import Recipe, identity
 from hearless.report import Report
+from hearless.responses import check_apart
 from hearless.run import Predictions, Run
+from hearless.search import Range, Tried, Values, search
 from hearless.spec import Spec, digest, to_plain
 from hearless.study import Row, Study
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
-from hearless.teaching import Mean, Running, store, stored
+from hearless.teaching import (
+    AtWork,
+    Explain,
+    Running,
+    Stored,
+    Together,
+    is_whole,
+    plain,
+    store,
+    store_each,
+    store_plain,
+    stored,
+    stored_together,
+)
 from hearless.train import Tick, Training, check_select, final, load_parts, noise, quantize
 from hearless.weights import find, load_pretrained
 
 MEDIAN_CLIPS = 200
 """Training clips, at most, that a level sensor's median levels are measured on."""
+
+ENERGY_CLIPS = 5000
+"""Training clips, at most, whose energy is told."""
 
 SILENT_DB = -100.0
 """A level below it is digital silence, which no meter writes."""
@@ -140,23 +162,23 @@ class Lab:
 
     def _make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
         bench = _Bench.prepare(self, recipe, fold, seed, part)
-        pipeline = _fresh(recipe.student, len(bench.labels), seed)
+        pipeline = _fresh(recipe.student, bench.labels, seed)
         bench.check(pipeline)
-        logits = self._logits_folder(recipe, bench)
         training = bench.loader(bench.training)
-        kept = stored(training, recipe.stored_draws, logits, self.torch_device)
-        teacher = None if kept else self._running(recipe.teacher, bench)
+        listen = self._listening(recipe, bench, training)
         self._load_initial(pipeline, recipe, fold, seed)
         if isinstance(recipe.initial, Trained):
             check_teacher_leak(self._start(recipe.initial, fold, seed), bench.test, bench.table.hashes_of(bench.test))
         self.say(f"trains {run.path.parent.name}/{run.path.name}")
         earlier, began = _seconds(run), time.perf_counter()
         self._write_facts(run, recipe, bench, pipeline)
-        if teacher and recipe.stored_draws:
-            kept = store(teacher, training, recipe.stored_draws, logits)
+        explain = listen()
+        if isinstance(explain, Together | Stored) and explain.fusion:
+            run.write("measured.json", {**run.measured, "fusion": explain.fusion.to_json()})
         work = Training(
-            recipe, pipeline, training, bench.loader(bench.validation), run, seed, kept or teacher,
+            recipe, pipeline, training, bench.loader(bench.validation), run, seed, explain,
             self.torch_device, lambda tick: self.tick(f"{recipe.name} {run.path.name}", tick),
+            lambda student, epoch: self._heard(student, bench, bench.test, None).save(_after(run, epoch)),
         )  # fmt: skip
         work.fit()
         found = self._heard(pipeline, bench, bench.validation, work.beside)
@@ -164,12 +186,27 @@ class Lab:
         scores = evaluate.measures(found, multi_label=bench.table.multi_label)
         if part is None:
             self._heard(pipeline, bench, bench.test, work.beside).save(run.predictions("test"))
+            _keep_last(run, [*range(work.n_epochs - recipe.average_last + 1, work.n_epochs + 1)])
+        self._calibrate(run, pipeline, bench)
         run.write("done.json", {"seconds": earlier + time.perf_counter() - began, "validation": scores})
+
+    def _calibrate(self, run: Run, pipeline: Pipeline, bench: _Bench) -> None:
+        """Write into a run's measured.json how far its scores can be trusted, and how much noise it gives a class."""
+        rule, rate_hz = evaluate.calibration_of(run), bench.store.rate_hz
+        if rule is None:
+            return
+        shares = evaluate.noise_named(
+            pipeline, round(bench.clip_s * rate_hz), rate_hz, rule, multi_label=bench.table.multi_label,
+            torch_device=self.torch_device,
+        )  # fmt: skip
+        evaluate.keep_calibration(run, noise_named=shares)
 
     def _heard(
         self, pipeline: Pipeline, bench: _Bench, clips: tuple[Clip, ...], beside: evaluate.Explain | None
     ) -> Predictions:
-        return evaluate.predictions(pipeline, bench.loader(clips), torch_device=self.torch_device, explain=beside)
+        found = evaluate.predictions(pipeline, bench.loader(clips), torch_device=self.torch_device, explain=beside)
+        trained = sorted({clip.device for clip in bench.training if clip.device})
+        return found if found.devices is None else replace(found, seen=np.isin(found.devices, trained))
 
     def _write_facts(self, run: Run, recipe: Recipe, bench: _Bench, pipeline: Pipeline) -> None:
         run.write("recipe.json", recipe.to_json())
@@ -184,6 +221,7 @@ class Lab:
             "source_rate_hz": bench.store.rate_hz, "fold": bench.fold, "seed": bench.seed,
             "parameters": sum(p.numel() for p in pipeline.parameters()),
             "n_clips": {side: len(clips) for side, clips in rows.items()}, **_levels_fact(pipeline, bench),
+            **_energy_fact(bench),
         })  # fmt: skip
 
     def _load_initial(self, pipeline: Pipeline, recipe: Recipe, fold: str, seed: int) -> None:
@@ -212,17 +250,121 @@ class Lab:
     def pipeline(self, run: Run, view: PipelineSpec | None = None) -> Pipeline:
         """Return a finished run's pipeline, or its weights behind another view, in eval mode on the torch device."""
         recipe, measured = run.recipe, run.measured
-        pipeline = _fresh(view or recipe.student, len(measured["labels"]), measured["seed"])
+        pipeline = _fresh(view or recipe.student, measured["labels"], measured["seed"])
         self._load_trained(pipeline, run, recipe, measured["fold"], measured["seed"])
         return pipeline.on(self.torch_device).eval()
 
-    def _running(self, teacher: Teacher | None, bench: _Bench) -> Running | Mean | None:
+    def _listening(self, recipe: Recipe, bench: _Bench, training: Loader) -> Callable[[], Explain | None]:
+        """Train the teachers that are needed; return what lets them listen and explain.
+
+        Stored logits are looked for first, under one teacher's name (as early runs have them for several too), then
+        each teacher's own.
+        """
+        teacher, draws, own = recipe.teacher, recipe.stored_draws, self._logits_folder(recipe, bench)
+        if teacher is None or not draws:
+            running = self._running(teacher, bench)
+            return lambda: running
+        fits = isinstance(teacher, Fused) and teacher.how == "fitted"
+        kept = None if fits else stored(training, draws, own, self.torch_device)
+        if kept:
+            return lambda: kept
+        if isinstance(teacher, Fused):
+            return self._listening_together(teacher, bench, training, draws)
+        one = self._running(teacher, bench)
+        return lambda: store(one, training, draws, own) if one else None
+
+    def _listening_together(
+        self, teacher: Fused, bench: _Bench, training: Loader, draws: int
+    ) -> Callable[[], Explain]:  # fmt: skip
+        """As `_listening`, of several teachers: only those listen whose logits are missing, all in one pass."""
+        folders = [self._member_folder(one, bench, bench.training) for one in teacher.teachers]
+        at_work = self._needed(teacher, folders, bench, lambda folder: is_whole(folder, training, draws))
+        fusion = self._fusion(teacher, bench) if teacher.how == "fitted" else None
+
+        def listen() -> Explain:
+            if at_work:
+                self.say(f"{len(at_work)} teachers listen to {draws} draws of {len(bench.training)} clips")
+            store_each(at_work, training, draws)
+            return stored_together(training, draws, folders, fusion, self.torch_device)
+
+        return listen
+
+    def _needed(
+        self, teacher: Fused, folders: Sequence[Path], bench: _Bench, is_there: Callable[[Path], bool]
+    ) -> dict[Path, AtWork]:
+        """Return the teachers whose logits are not there, ready to listen."""
+        missing = [(one, folder) for one, folder in zip(teacher.teachers, folders, strict=True) if not is_there(folder)]
+        found = {folder: self._running(one, bench) for one, folder in missing}
+        return {folder: one for folder, one in found.items() if one}
+
+    def _fusion(self, teacher: Fused, bench: _Bench) -> Fusion:
+        """Fit equation 4 on the fold's validation part, as it is."""
+        clips = bench.validation
+        folders = [self._member_folder(one, bench, clips, plain=True) for one in teacher.teachers]
+        loader = bench.loader(clips)
+        if (each := plain(loader, folders)) is None:
+            for one in teacher.teachers:
+                self._check_held_out(one, bench)
+            at_work = self._needed(teacher, folders, bench, lambda folder: plain(loader, [folder]) is not None)
+            store_plain(at_work, loader)
+            each = plain(loader, folders)
+        if each is None:
+            raise HearlessError(f"stored teacher logits in {folders[0].parent} vanished; run again.")
+        return fitted(each, bench.table.targets(clips), multi_label=bench.table.multi_label)
+
+    def _check_held_out(self, teacher: Teacher, bench: _Bench) -> None:
+        """Refuse to fit a fusion on recordings that one of its teachers has trained on."""
+        if not isinstance(teacher, Trained | CrossFitted):
+            return
+        n_parts = teacher.n_parts if isinstance(teacher, CrossFitted) else 0
+        fold = teacher.fold_beside(bench.fold) if isinstance(teacher, Trained) else bench.fold
+        parts: list[Part | None] = [Part(n, n_parts) for n in range(n_parts)]
+        for part in parts or [None]:
+            run = self.run(_recipe(teacher), fold, _seed(teacher, bench.seed), part)
+            known = set(run.read("clips.json")["training"]) & {clip.group for clip in bench.validation}
+            if not known:
+                continue
+            raise HearlessError(
+                f"how='fitted' needs validation recordings that no teacher has trained on, but "
+                f"{run.path.parent.name}/{run.path.name} trained on {len(known)} of them "
+                f"({', '.join(sorted(known)[:3])}); give teachers and student the same validation_seed."
+            )
+
+    @torch.no_grad()
+    def observed(self, run: Run, side: str, n_clips: int) -> torch.Tensor:
+        """Return what a finished run's sensor gives of some of its clips ``[clip, …, time]``, a window each.
+
+        Args:
+            run: the run.
+            side: ``"training"`` or ``"test"``, whose clips it has never heard.
+            n_clips: how many clips at most, evenly spread.
+
+        Raises:
+            HearlessError: the recordings here are not those that the run was made with.
+        """
+        recipe, measured = run.recipe, run.measured
+        bench = _Bench.prepare(self, recipe, measured["fold"], measured["seed"], None)
+        heard, known = set(run.read("clips.json")["training"]), {clip.group for clip in bench.training}
+        if not heard or not heard <= known | {clip.group for clip in bench.validation}:
+            raise HearlessError(
+                f"{self.root} must hold the recordings that {run.path} was made with, got {len(known)} others to train "
+                "on; name their folder with --root."
+            )
+        clips = {"training": bench.training, "test": bench.test or bench.validation}[side]
+        clips = tuple(clip for clip in clips if (clip.group in heard) == (side == "training"))
+        if not clips:
+            raise HearlessError(f"{run.path} needs {side} clips, got none; name their folder with --root.")
+        loader = replace(bench.loader(clips[:: -(-len(clips) // n_clips)]), augmentations=())
+        sensor = recipe.student.capture.build().eval()
+        return torch.cat([sensor(batch.waveform, batch.rate_hz, batch.devices) for batch in loader.in_order()])
+
+    def _running(self, teacher: Teacher | None, bench: _Bench) -> AtWork | None:
         """Resolve a teacher to pipelines that can listen, training what is missing."""
         match teacher:
             case None:
                 return None
             case Trained():
-                return Running((self._taught(teacher, bench),), None, self.torch_device)
+                return Running((self._taught(teacher, bench),), None, self.torch_device, (_view_of(teacher.recipe),))
             case Pretrained():
                 if teacher.pipeline is None:
                     raise HearlessError("Pretrained needs pipeline=… where it teaches as it is.")
@@ -233,7 +375,8 @@ class Lab:
                 return self._cross_fitted(teacher, bench)
             case Fused():
                 each = [self._running(one, bench) for one in teacher.teachers]
-                return Mean(tuple(one for one in each if one))
+                fusion = self._fusion(teacher, bench) if teacher.how == "fitted" else None
+                return Together(tuple(one for one in each if one), fusion)
 
     def _taught(self, teacher: Trained | CrossFitted, bench: _Bench, part: Part | None = None) -> Pipeline:
         fold = teacher.fold_beside(bench.fold) if isinstance(teacher, Trained) else bench.fold
@@ -251,27 +394,58 @@ class Lab:
 
     def _logits_folder(self, recipe: Recipe, bench: _Bench) -> Path:
         """Return where stored logits lie: by teacher, fold, seed, clips and what is done to them; never by paths."""
-        heard = [a.to_json() for a in recipe.augmentations]
+        heard: list[Any] = [a.to_json() for a in recipe.augmentations]
+        heard += ["peak_normalised"] if recipe.peak_normalised else []
         ids = [c.id for c in bench.training]
         taught = [identity(to_plain(recipe.teacher)), bench.table.digest, bench.fold, bench.seed]
         return self.runs / "logits" / digest([taught, heard, bench.clip_s, bench.store.rate_hz, ids])
 
+    def _member_folder(self, teacher: Teacher, bench: _Bench, clips: Sequence[Clip], *, plain: bool = False) -> Path:
+        """Return where one of several teachers' logits lie: by what it is and what it hears, whoever its students are.
+
+        Changes that the student alone hears stay out; ``plain``: of clips as they are.
+        """
+        made = [] if plain else [(i, a.to_json(), a.build().hearers) for i, a in enumerate(bench.recipe.augmentations)]
+        heard: list[Any] = [[place, identity(json)] for place, json, hearers in made if hearers == "both"]
+        heard += ["peak_normalised"] if bench.recipe.peak_normalised else []
+        taught = [identity(to_plain(_settled(teacher, bench.fold, bench.seed))), bench.table.digest, bench.fold]
+        key = ["one of several", taught, heard, bench.clip_s, bench.store.rate_hz, [c.id for c in clips]]
+        return self.runs / "logits" / digest(key)
+
     def heard_through(
         self, recipe: Recipe, fold: str, seed: int, view: PipelineSpec, side: str = "test"
     ) -> Predictions:
-        """Return a run's predictions through another view (the raw condition), kept beside its own."""
+        """Return a run's predictions through a view (the raw condition), kept beside its own.
+
+        ``side`` says of which clips: "test", "validation" or "training".
+        """
         path = self.run(recipe, fold, seed).predictions(f"{side}-{digest(view.to_json())}")
         if not path.is_file():
             run = self._with_weights(recipe, fold, seed)
-            self.say(f"listens with {run.path.parent.name}/{run.path.name} through another view")
+            what = "its training clips" if side == "training" else "clips through another view"
+            self.say(f"listens with {run.path.parent.name}/{run.path.name} to {what}")
             bench = _Bench.prepare(self, replace(recipe, student=view), fold, seed, None)
             teacher = self._running(recipe.teacher, bench) if recipe.classes else None
-            clips = bench.test if side == "test" else bench.validation
+            clips = {"test": bench.test, "validation": bench.validation, "training": bench.training}[side]
             self._heard(self.pipeline(run, view), bench, clips, teacher).save(path)
         return Predictions.load(path)
 
+    def listener(self, recipe: Recipe, fold: str, seed: int, view: PipelineSpec | None = None) -> Pipeline:
+        """Return a recipe's pipeline on a fold with a seed, trained if need be: see `pipeline`."""
+        return self.pipeline(self._with_weights(recipe, fold, seed), view)
+
+    def loaders(self, recipe: Recipe, fold: str, seed: int) -> dict[str, Loader]:
+        """Return the clips that a recipe trains on, is chosen by and is tested on, each as its runs hear them."""
+        bench = _Bench.prepare(self, recipe, fold, seed, None)
+        sides = {"training": bench.training, "validation": bench.validation, "test": bench.test}
+        return {side: bench.loader(clips) for side, clips in sides.items()}
+
     def choose(self, row: Row, fold: str, seed: int) -> int:
-        """Return which option a row takes on a fold: the best on that fold's validation part."""
+        """Return which option a row takes on a fold: the best on its validation part, or what a search has chosen."""
+        if row.chosen is not None:
+            if fold not in row.chosen:
+                raise HearlessError(f"{row.label} has no choice for fold {fold}: its search did not finish there.")
+            return row.chosen[fold]
         if len(row.options) == 1:
             return 0
         scores = [self._validated(recipe, fold, seed) for recipe in row.judges]
@@ -281,6 +455,34 @@ class Lab:
         found = self.run(recipe, fold, seed).read("done.json")["validation"]
         direction, _, name = recipe.select.partition(":")
         return float(found[name or next(iter(found))]) * (-1.0 if direction == "min" else 1.0)
+
+    def search(
+        self, make: Callable[[Values], Recipe], space: Sequence[Range], first: Values, fold: str, seed: int = 0, *,
+        trials: int, storage: str = "",
+    ) -> tuple[Tried, ...]:  # fmt: skip
+        """Search a recipe's settings on a fold's validation part; every trial is a run like any other.
+
+        Args:
+            make: the recipe of a point.
+            space: what is searched.
+            first: the point that is tried first.
+            fold: of all runs.
+            seed: of all runs, and of the draws.
+            trials: how many in all.
+            storage: an Optuna storage URL that machines may share; default: a file beside the runs.
+
+        Raises:
+            HearlessError: the storage cannot be opened.
+        """
+        start = make(first)
+        key = digest([start.digest, self.table(start.dataset).digest, [asdict(one) for one in space], fold, seed])
+        self.runs.mkdir(parents=True, exist_ok=True)
+        self.say(f"searches {', '.join(one.name for one in space)} on fold {fold}: {trials} trials")
+        return search(
+            f"{start.name}-{key}", space, lambda values: self._validated(make(values), fold, seed), trials=trials,
+            storage=storage or f"sqlite:///{self.runs.resolve() / 'searches.sqlite3'}", seed=seed, first=first,
+            where=str(self.runs.resolve()), say=self.say,
+        )  # fmt: skip
 
     def study(self, study: Study, command: str = "") -> Report:
         """Train and evaluate every row of a study and return its table; a failed run leaves a hole, the rest go on."""
@@ -294,9 +496,22 @@ class Lab:
             rows.append(self._row(study, row, row.folds or folds))
         classes = study.rows[0].options[0].classes
         labels = label_names(classes) if classes else table.labels
-        return evaluate.tabulate(
+        report = evaluate.tabulate(
             study, rows, labels, table.multi_label, command=command, commit=git_commit(Path(__file__).parent)
         )
+        if not study.also:
+            return report
+        teach = "teaching_entropy" in study.also and report.columns[0] == "accuracy"
+        taught = {done.row.label: self._as_teacher(done) for done in rows} if teach else {}
+        return details.detailed(report, study, rows, labels, taught)
+
+    def _as_teacher(self, done: evaluate.Evaluated) -> dict[tuple[str, int], Predictions]:
+        """Return what a row's runs say of the clips they were trained on, as their students hear it."""
+        each = {place: done.row.options[done.choices[place[0]]] for place in done.found}
+        return {
+            (fold, seed): self.heard_through(recipe, fold, seed, recipe.student, "training")
+            for (fold, seed), recipe in each.items()
+        }
 
     def _kept(self, recipe: Recipe, folds: Sequence[str], seed: int) -> bool:
         return all(Run(self.folder(recipe) / f"fold{fold}-seed{seed}").done for fold in folds)
@@ -304,7 +519,7 @@ class Lab:
     def _row(self, study: Study, row: Row, folds: Sequence[str]) -> evaluate.Evaluated:
         found = evaluate.Evaluated(row)
         seeds = row.seeds or study.seeds
-        paper = row.options[0].protocol == "paper"
+        paper = row.options[0].protocol != "honest"
         for fold in folds:
             try:
                 choice = self.choose(row, folds[0] if paper else fold, seeds[0])
@@ -313,16 +528,25 @@ class Lab:
                     run = self.run(row.options[choice], fold, seed)
                     judged = self._judged(study, row, choice, fold, seed)
                     found.add(fold, seed, judged, run.read("done.json")["seconds"])
+                    found.runs += [] if row.heard_through else [f"{run.path.parent.name}/{run.path.name}"]
+                    found.costs = found.costs or self._costs(study, row.options[choice], run)
             except HearlessError as error:
                 self.say(f"{row.label}, fold {fold}: {error}")
                 found.hole = f"fold {fold}: {error}"
         return found
 
+    def _costs(self, study: Study, recipe: Recipe, run: Run) -> dict[str, float]:
+        """Return what a study wants of a recipe's costs, on the clips and classes of a run."""
+        if not study.costs:
+            return {}
+        return costs(recipe, run.measured["labels"], run.measured["clip_s"], study.costs, self.runs / "costs")
+
     def _judged(self, study: Study, row: Row, choice: int, fold: str, seed: int) -> Predictions:
         recipe = row.options[choice]
         if row.heard_through:
             return self.heard_through(recipe, fold, seed, row.heard_through, study.judged_on)
-        return Predictions.load(self.run(recipe, fold, seed).predictions(study.judged_on))
+        last = study.judged_on == "test" and recipe.average_last
+        return Predictions.load(self.run(recipe, fold, seed).predictions("test-last" if last else study.judged_on))
 
 
 @dataclass(frozen=True)
@@ -345,7 +569,10 @@ class _Bench:
         sides = splits.parts(table.clips, fold)
         training, validation = sides.train, sides.validation
         if not validation:
-            training, validation = splits.hold_out(sides.train, recipe.validation, seed)
+            drawn = seed if recipe.validation_seed is None else recipe.validation_seed
+            training, validation = splits.hold_out(sides.train, recipe.validation, drawn)
+        if recipe.train_on_validation:
+            training = [*training, *validation]
         training = splits.share(training, recipe.training_share)
         if part:
             held = {c.id for c in _dealt(training, part.of, seed)[part.number]}
@@ -362,7 +589,10 @@ class _Bench:
     def loader(self, clips: tuple[Clip, ...]) -> Loader:
         augmentations = tuple(spec.build() for spec in self.recipe.augmentations)
         recipe = self.recipe
-        return Loader(self.table, self.store, clips, self.clip_s, recipe.batch_size, recipe.balance, augmentations)
+        return Loader(
+            self.table, self.store, clips, self.clip_s, recipe.batch_size, recipe.balance, augmentations,
+            recipe.peak_normalised,
+        )  # fmt: skip
 
     def check(self, pipeline: Pipeline) -> None:
         """Refuse what could not be trained, before any epoch, the teacher's included, runs."""
@@ -371,7 +601,16 @@ class _Bench:
             made.build()
         if self.recipe.quantized:
             check_backend(self.recipe.quantized)
+        self._check_devices(pipeline)
         self._check_lengths(pipeline)
+
+    def _check_devices(self, pipeline: Pipeline) -> None:
+        """Refuse to augment with the response of a device that is tested."""
+        capture, made = pipeline.capture, [spec.build() for spec in self.recipe.augmentations]
+        tested = sorted({clip.device for clip in self.test if clip.device})
+        for augmentation in made:
+            if isinstance(capture, SimulatedDevice) and isinstance(augmentation, DeviceImpulseResponse):
+                check_apart(augmentation.pool(capture.rate_hz), capture.responses_of(tested))
 
     def _check_lengths(self, pipeline: Pipeline) -> None:
         """Refuse clips that give the classifier too few frames, all of them listed."""
@@ -509,11 +748,64 @@ def _seconds(run: Run) -> float:
     return sum(row["seconds"] for row in run.metrics()) if run.checkpoint("last").is_file() else 0.0
 
 
-def _fresh(student: PipelineSpec, n_classes: int, seed: int) -> Pipeline:
+def _after(run: Run, epoch: int) -> Path:
+    """Return where the test predictions after one of the last epochs lie until all are there."""
+    return run.predictions(f"test-epoch{epoch}")
+
+
+def _keep_last(run: Run, epochs: Sequence[int]) -> None:
+    """Put the test predictions of the last epochs into one file, logits ``[epoch, clip, class]``."""
+    each = [Predictions.load(_after(run, epoch)) for epoch in epochs]
+    if each:
+        replace(each[0], logits=np.stack([one.logits for one in each])).save(run.predictions("test-last"))
+    for epoch in epochs:
+        _after(run, epoch).unlink()
+
+
+def _energy_fact(bench: _Bench) -> dict[str, Any]:
+    """Return how the training clips' energy lies about the threshold of paper 004's ADIR, where a recipe has one.
+
+    Of 5,000 clips at most; the histogram's edges are decades of Σx² of one second at 32 kHz.
+    """
+    made = [spec.build() for spec in bench.recipe.augmentations]
+    thresholds = [a.energy_threshold for a in made if isinstance(a, DeviceImpulseResponse) and a.energy_threshold]
+    if not thresholds:
+        return {}
+    clips = bench.training[:: -(-len(bench.training) // ENERGY_CLIPS)]
+    found = torch.cat([energy(batch.waveform) for batch in bench.loader(clips).in_order()]).double().numpy()
+    edges = 10.0 ** np.arange(-4, 6)
+    counts = np.histogram(np.clip(found, edges[0], edges[-1]), edges)[0]
+    return {"energy": {
+        "mean": float(found.mean()), "median": float(np.median(found)), "n_clips": len(found),
+        "share_above": float((found > thresholds[0]).mean()), "edges": edges.tolist(), "counts": counts.tolist(),
+    }}  # fmt: skip
+
+
+def _fresh(student: PipelineSpec, labels: Sequence[str], seed: int) -> Pipeline:
     """Build a pipeline whose random weights come from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return student.build(n_classes)
+        return student.build(len(labels), labels)
+
+
+def _view_of(named: Any) -> str:
+    """Name what a recipe's student hears: capture and front end."""
+    student = _as_recipe(named).student
+    return digest([student.capture.to_json(), student.frontend.to_json()])
+
+
+def _settled(teacher: Teacher, fold: str, seed: int) -> Teacher:
+    """Return a teacher with the fold and the seed that it takes from its student."""
+    match teacher:
+        case Trained():
+            return replace(teacher, fold=teacher.fold_beside(fold), seed=_seed(teacher, seed))
+        case CrossFitted():
+            return replace(teacher, seed=_seed(teacher, seed))
+        case Fused():
+            settled: Any = tuple(_settled(one, fold, seed) for one in teacher.teachers)
+            return replace(teacher, teachers=settled)
+        case _:
+            return teacher
 
 
 def _as_recipe(named: Any) -> Recipe:

@@ -245,6 +245,7 @@ class Loader:
         batch_size: clips a batch.
         balance: "none", "weights" (in the loss) or "sampling" (classes equally often).
         augmentations: applied in order (training only); those of features wait in each batch's ``changes``.
+        peak_normalised: divide each clip by the largest absolute value of its whole sound.
     """
 
     table: Table
@@ -254,6 +255,7 @@ class Loader:
     batch_size: int
     balance: str = "none"
     augmentations: tuple[Augmentation, ...] = ()
+    peak_normalised: bool = False
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
         """Return the order of an epoch, from (seed, epoch) alone."""
@@ -318,10 +320,20 @@ class Loader:
         waveform = np.zeros((len(clips), self.n_samples), np.float32)
         for row, clip, start in zip(waveform, clips, starts, strict=True):
             heard = self.store.waveform(clip)[start : start + self.n_samples]
-            row[: len(heard)] = heard
+            row[: len(heard)] = heard if not self.peak_normalised else heard / self._peak(clip)
         target = torch.from_numpy(self.table.targets(clips))
         weight = torch.tensor([self.weights[clip.id] for clip in clips])
         return Batch(torch.from_numpy(waveform), self.store.rate_hz, target, clips, weight)
+
+    def _peak(self, clip: Clip) -> np.float32:
+        """Return the largest absolute value of a clip's whole sound, 1 for silence."""
+        if clip.id not in self._peaks:
+            self._peaks[clip.id] = np.float32(np.abs(self.store.waveform(clip)).max(initial=0.0) or 1.0)
+        return self._peaks[clip.id]
+
+    @cached_property
+    def _peaks(self) -> dict[str, np.float32]:
+        return {}
 
     @cached_property
     def weights(self) -> dict[str, float]:

@@ -179,6 +179,18 @@ def expected_calibration_error(true: ArrayLike, probabilities: ArrayLike, n_bins
     return float(np.abs(gap).sum() / len(labels))
 
 
+def score_calibration_error(true: ArrayLike, scores: ArrayLike, n_bins: int = 15) -> float:
+    """Return how far scores ``[clip, class]`` lie from the share of hits, all classes together, in bins as above."""
+    hits, matrix = _matrix("true", true), _matrix("scores", scores)
+    if hits.shape != matrix.shape or matrix.min() < 0 or matrix.max() > 1:
+        raise HearlessError(f"true and scores must have one shape and lie in 0 … 1, got {hits.shape}, {matrix.shape}.")
+    if n_bins < 1:
+        raise HearlessError(f"n_bins must be 1 or more, got {n_bins}.")
+    place = np.clip(np.ceil(matrix * n_bins).astype(int) - 1, 0, n_bins - 1)
+    gap = np.bincount(place.ravel(), (matrix - hits).ravel(), minlength=n_bins)
+    return float(np.abs(gap).sum() / matrix.size)
+
+
 def _pair(teacher: ArrayLike, model: ArrayLike) -> tuple[Array, Array]:
     """Check two listeners' scores ``[clip, class]`` of the same clips and classes."""
     theirs, ours = _matrix("teacher", teacher), _matrix("model", model)

@@ -60,9 +60,13 @@ class PipelineSpec:
         """Return the same network with another view."""
         return replace(self, capture=capture, frontend=frontend)
 
-    def build(self, n_classes: int) -> Pipeline:
-        """Build it with ``n_classes`` at its end: at the head, or at the classifier where there is none."""
+    def build(self, n_classes: int, labels: Sequence[str] = ()) -> Pipeline:
+        """Build it with ``n_classes`` at its end: at the head, or at the classifier where there is none.
+
+        ``labels`` are their names, in order, for a head that asks for them.
+        """
         last = {"n_classes": n_classes}
+        names = {"labels": tuple(labels)} if self.head and self.head.accepts("labels") and labels else {}
         frontend, enhancer = self.frontend.build(), self.enhancer.build() if self.enhancer else None
         bands = {"n_bands": _size(frontend, enhancer, 8)[0]} if self.classifier.accepts("n_bands") else {}
         return Pipeline(
@@ -70,7 +74,7 @@ class PipelineSpec:
             frontend=frontend,
             enhancer=enhancer,
             classifier=self.classifier.build(**bands, **({} if self.head else last)),
-            head=self.head.build(**last) if self.head else None,
+            head=self.head.build(**last, **names) if self.head else None,
         )
 
 
@@ -122,6 +126,11 @@ class Pipeline(nn.Module):
     def n_classes(self) -> int:
         """The number of classes it tells apart."""
         return cast("Classifier | Head", self.head if self.head is not None else self.classifier).n_classes
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where its tensors lie; an int8 network may have no parameters."""
+        return next(chain(self.parameters(), self.buffers()), torch.zeros(0)).device
 
     @property
     def source_rate_hz(self) -> int:

@@ -11,7 +11,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +19,12 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, softmax
 
-from hearless import audio
+from hearless import audio, calibration
 from hearless.interfaces import HearlessError
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
-COLUMNS = ("path", "start_s", "end_s", "label", "score", "error")
+COLUMNS = ("path", "start_s", "end_s", "label", "score", "named", "error")
 BLOCK_S = 10.0
 BATCH_S = 30.0
 
@@ -46,6 +45,8 @@ class Listener:
         minimum_rate_hz: a file recorded below this rate is an error.
         min_window_s: the shortest remainder it may hear alone; a shorter one is zero-padded to the window.
         sensor: what the sensor keeps, in words.
+        thresholds: of any number of classes: the score of each from which on it is said to be there; empty: 0.5.
+        none_below: of exactly one class: a best score below it is none of these.
     """
 
     classify: Callable[[Floats, int], npt.NDArray[Any]]
@@ -56,15 +57,24 @@ class Listener:
     minimum_rate_hz: int = 0
     min_window_s: float = math.inf
     sensor: str = ""
+    thresholds: tuple[float, ...] = ()
+    none_below: float = 0.0
+
+    def named(self, scores: Floats) -> npt.NDArray[np.bool_]:
+        """Return which classes are said to be there ``[…, class]``, by scores of the same shape."""
+        return calibration.named(
+            scores, multi_label=self.multi_label, thresholds=self.thresholds, none_below=self.none_below
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The scores ``[class]`` of one stretch of a file."""
+    """The scores ``[class]`` of one stretch of a file, and the classes said to be there."""
 
     start_s: float
     end_s: float
     scores: Floats
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class FilePrediction:
         labels: the classes, in score order.
         top: how many labels a table shows; None shows all.
         windows: one a window, or None unless asked for.
+        named: the classes said to be there; none: it is none of these.
     """
 
     path: Path
@@ -88,6 +99,7 @@ class FilePrediction:
     labels: tuple[str, ...]
     top: int | None = None
     windows: list[Window] | None = None
+    named: tuple[str, ...] = ()
 
     def ranked(self, scores: Floats | None = None) -> dict[str, float]:
         """Return the ``top`` labels with their scores, best first: the file's, or a window's if given."""
@@ -105,13 +117,13 @@ class _Mean:
     end_s: float = 0.0
     kept: list[Window] = field(default_factory=list)
 
-    def add(self, scores: Floats, spans: list[tuple[float, float]], keep: bool) -> None:
-        for (start, end), row in zip(spans, scores, strict=True):
-            self.total += row * (end - start)
-            self.heard_s += end - start
-        self.end_s = spans[-1][1]
+    def add(self, windows: list[Window], keep: bool) -> None:
+        for window in windows:
+            self.total += window.scores * (window.end_s - window.start_s)
+            self.heard_s += window.end_s - window.start_s
+        self.end_s = windows[-1].end_s
         if keep:
-            self.kept += [Window(start, end, row) for (start, end), row in zip(spans, scores, strict=True)]
+            self.kept += windows
 
 
 def files(paths: Iterable[str | Path] | str | Path) -> list[Path]:
@@ -164,11 +176,20 @@ def predict(
     hop_s = listener.window_s if hop_s is None else hop_s
     _check(listener, hop_s, top, batch)
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    found = files(named)
-    if not found:
+    return _predict_each(listener, found(named), hop_s, top, batch, windows, on_progress)
+
+
+def found(named: Sequence[str | Path]) -> list[Path]:
+    """Return what `files` does, at least one.
+
+    Raises:
+        HearlessError: they name no sound file at all.
+    """
+    sounds = files(named)
+    if not sounds:
         places = ", ".join(str(name) for name in named)
         raise HearlessError(f"no sound file ({' '.join(EXTENSIONS)}) in {places or 'an empty list'}; name the files.")
-    return _predict_each(listener, found, hop_s, top, batch, windows, on_progress)
+    return sounds
 
 
 def _check(listener: Listener, hop_s: float, top: int | None, batch: int) -> None:
@@ -184,7 +205,7 @@ def _check(listener: Listener, hop_s: float, top: int | None, batch: int) -> Non
 
 def _predict_each(
     listener: Listener,
-    found: list[Path],
+    sounds: list[Path],
     hop_s: float,
     top: int | None,
     batch: int,
@@ -192,18 +213,21 @@ def _predict_each(
     on_progress: Progress | None,
 ) -> Iterator[FilePrediction]:
     nothing = np.empty(0, dtype=np.float32)
-    for done, path in enumerate(found, start=1):
+    for done, path in enumerate(sounds, start=1):
         try:
             mean = _hear(listener, path, hop_s, batch, windows)
             scores = (mean.total / mean.heard_s).astype(np.float32)
             kept = mean.kept if windows else None
-            prediction = FilePrediction(path, None, mean.end_s, scores, listener.labels, top, kept)
-        except (HearlessError, OSError) as error:
-            kept = [] if windows else None
-            prediction = FilePrediction(path, str(error), 0.0, nothing, listener.labels, top, kept)
+            named = _names(listener, scores)
+            prediction = FilePrediction(path, None, mean.end_s, scores, listener.labels, top, kept, named)
+        except Exception as error:  # whatever a decoder or a runtime raises costs this file alone
+            kept, why = [] if windows else None, str(error)
+            if not isinstance(error, (HearlessError, OSError)):
+                why = f"{path}: {type(error).__name__}: {error}"
+            prediction = FilePrediction(path, why, 0.0, nothing, listener.labels, top, kept)
         yield prediction
         if on_progress is not None:
-            on_progress(done, len(found), path)
+            on_progress(done, len(sounds), path)
 
 
 def _hear(listener: Listener, path: Path, hop_s: float, batch: int, keep: bool) -> _Mean:
@@ -215,11 +239,16 @@ def _hear(listener: Listener, path: Path, hop_s: float, batch: int, keep: bool) 
     mean = _Mean(np.zeros(len(listener.labels)))
     for group in _batches(_windows(blocks, size, hop), min(batch, max(1, int(BATCH_S / listener.window_s)))):
         spans = [(start / rate_hz, (start + len(samples)) / rate_hz) for start, samples in group]
-        mean.add(_scores(listener, [samples for _, samples in group]), spans, keep)
+        scores = score(listener, [samples for _, samples in group])
+        mean.add([Window(*s, row, _names(listener, row)) for s, row in zip(spans, scores, strict=True)], keep)
         group.clear()  # else two batches are in memory while the next is gathered
     if mean.heard_s == 0:
         raise HearlessError(f"{path}: a sound file must hold at least one sample, got 0; record it again.")
     return mean
+
+
+def _names(listener: Listener, scores: Floats) -> tuple[str, ...]:
+    return tuple(label for label, there in zip(listener.labels, listener.named(scores), strict=True) if there)
 
 
 def _check_file(listener: Listener, path: Path) -> None:
@@ -261,8 +290,12 @@ def _padded(samples: Floats, size: int, shortest: float) -> Floats:
     return np.pad(samples, (0, size - len(samples))) if len(samples) < min(shortest, size) else samples
 
 
-def _scores(listener: Listener, group: list[Floats]) -> Floats:
-    """Return probabilities ``[n, class]`` of ``n`` windows of one length."""
+def score(listener: Listener, group: list[Floats]) -> Floats:
+    """Return probabilities ``[n, class]`` of ``n`` windows of one length.
+
+    Raises:
+        HearlessError: what the listener returns is not finite or of another shape.
+    """
     size, shortest = round(listener.window_s * listener.rate_hz), listener.min_window_s * listener.rate_hz
     heard = np.stack([_padded(samples, size, shortest) for samples in group])
     logits = np.asarray(listener.classify(heard, listener.rate_hz), dtype=np.float64)
@@ -273,34 +306,35 @@ def _scores(listener: Listener, group: list[Floats]) -> Floats:
         )
     if not np.isfinite(logits).all():
         raise HearlessError("the listener must return finite logits, got nan or inf; check the file and its weights.")
-    scores: Floats = (expit(logits) if listener.multi_label else softmax(logits, axis=-1)).astype(np.float32)
-    return scores
+    return calibration.scores(logits, multi_label=listener.multi_label).astype(np.float32)
 
 
 def write_csv(predictions: Iterable[FilePrediction], path: str | Path) -> None:
-    """Write one row a label, as predictions come: path, start_s, end_s, label, score, error.
+    """Write one row a label, as predictions come: path, start_s, end_s, label, score, named, error.
 
-    Rows are windows where they were kept, else whole files; an error is a row with neither label nor score.  Until
-    all is written, the table lies in ``path`` with ``.partial`` added, readable at any time.
+    ``named`` is 1 where the class is said to be there: all 0 where a sound is none of the classes.  Rows are windows
+    where they were kept, else whole files; an error is a row with neither label nor score.  Until all is written, the
+    table lies in ``path`` with ``.partial`` added, readable at any time.
     """
     with _finished(Path(path)) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for prediction in predictions:
-            writer.writerows(_rows(prediction))
+            writer.writerows(rows(prediction))
             file.flush()
 
 
-def _rows(prediction: FilePrediction) -> Iterator[dict[str, Any]]:
+def rows(prediction: FilePrediction) -> Iterator[dict[str, Any]]:
+    """Yield a prediction's rows of the table, by `COLUMNS`; what is not said is left out."""
     name = str(prediction.path)
     if prediction.error is not None:
         yield {"path": name, "error": prediction.error}
         return
-    whole = Window(0.0, prediction.seconds, prediction.scores)
+    whole = Window(0.0, prediction.seconds, prediction.scores, prediction.named)
     for window in [whole] if prediction.windows is None else prediction.windows:
         span = {"path": name, "start_s": window.start_s, "end_s": window.end_s}
         for label, score in prediction.ranked(window.scores).items():
-            yield {**span, "label": label, "score": score}
+            yield {**span, "label": label, "score": score, "named": int(label in window.named)}
 
 
 def write_json(predictions: Iterable[FilePrediction], path: str | Path) -> None:
@@ -328,12 +362,16 @@ def plain(prediction: FilePrediction) -> dict[str, Any]:
         "error": prediction.error,
         "seconds": prediction.seconds,
         "scores": prediction.ranked(),
+        "named": list(prediction.named),
     }
     if prediction.windows is not None:
         entry["windows"] = [
-            {"start_s": window.start_s, "end_s": window.end_s, "scores": prediction.ranked(window.scores)}
+            {
+                "start_s": window.start_s, "end_s": window.end_s, "scores": prediction.ranked(window.scores),
+                "named": list(window.named),
+            }
             for window in prediction.windows
-        ]
+        ]  # fmt: skip
     return entry
 
 

@@ -15,7 +15,10 @@ them; both are done here.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -107,6 +110,30 @@ def _settle(module: nn.Module, _: Any) -> None:
             buffer.fill_(network._eps[name])
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what torch, torchao and ExecuTorch tell of their own workings off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def check_backend(backend: str) -> None:
+    """Refuse a backend that is unknown or whose packages are missing.
+
+    Raises:
+        HearlessError: says which.
+    """
+    with quiet():
+        _quantizer(backend, qat=True)
+
+
+@quiet()
 def prepare_qat(classifier: nn.Module, example_features: Tensor, backend: str = "onnx") -> Quantized:
     """Return a copy of a classifier with fake quantizers, ready for quantization-aware training.
 
@@ -122,7 +149,8 @@ def prepare_qat(classifier: nn.Module, example_features: Tensor, backend: str = 
 
     graph = _captured(classifier, example_features, training=True)
     settings = {str(n.args[3]): (n.args[MOMENTUM], n.args[EPS]) for n in _nodes(graph, BATCH_NORM)}
-    graph = prepare_qat_pt2e(graph, _quantizer(backend, qat=True))
+    with _own_kinds_only(graph):
+        graph = prepare_qat_pt2e(graph, _quantizer(backend, qat=True))
     _restore_settings(graph, settings)
     _drop_counters(graph)
     made = Quantized(graph, cast(Classifier, classifier), backend, "qat", _masks_features(classifier, example_features))
@@ -131,6 +159,7 @@ def prepare_qat(classifier: nn.Module, example_features: Tensor, backend: str = 
     return made
 
 
+@quiet()
 def prepare_ptq(classifier: nn.Module, example_features: Tensor, backend: str = "onnx") -> Quantized:
     """Return a copy of a classifier with observers, batch norms folded; then `calibrate` and `convert` it.
 
@@ -168,6 +197,7 @@ def freeze_ranges(prepared: Quantized) -> None:
     prepared.ranges_frozen.fill_(True)  # type: ignore[operator]
 
 
+@quiet()
 def convert(prepared: Quantized) -> Quantized:
     """Return a copy in int8: integer weights, quantizers and dequantizers; for evaluation and export.
 
@@ -312,6 +342,25 @@ def inside_float(node: fx.Node) -> bool:
 
 def _nodes(graph: fx.GraphModule, *targets: Any) -> list[fx.Node]:
     return [node for node in graph.graph.nodes if node.op == "call_function" and node.target in targets]
+
+
+@contextmanager
+def _own_kinds_only(graph: fx.GraphModule) -> Iterator[None]:
+    """Let torchao look for the kinds of convolution that a graph has and no others: each takes it two seconds."""
+    from torchao.quantization.pt2e import qat_utils
+
+    fuse = qat_utils._fuse_conv_bn_qat_helper
+    found = {str(node.target) for node in graph.graph.nodes}
+
+    def fuse_own(graph: fx.GraphModule, kind: Any, *arguments: Any, **options: Any) -> fx.GraphModule:
+        own = any(name.startswith(f"aten.{kind.__name__}.") for name in found)
+        return cast(fx.GraphModule, fuse(graph, kind, *arguments, **options)) if own else graph
+
+    qat_utils._fuse_conv_bn_qat_helper = fuse_own
+    try:
+        yield
+    finally:
+        qat_utils._fuse_conv_bn_qat_helper = fuse
 
 
 def _restore_settings(graph: fx.GraphModule, settings: Mapping[str, tuple[Any, Any]]) -> None:

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from hearless.adapters import KINDS
 from hearless.interfaces import HearlessError, Needs
 from hearless.labels import label_names
 from hearless.pipeline import PARTS, PipelineSpec
+from hearless.quantize import BACKENDS
 from hearless.spec import Spec, digest, fit_type, require_shelf, resolve, spec_from_json, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 
 SCHEDULES = ("constant", "one_cycle", "step")
 OPTIMIZERS = ("adam", "adamw")
-PROTOCOLS = ("honest", "paper")
+PROTOCOLS = ("honest", "paper", "as_released")
 ADDED_LATER = {"added_later": True}
 """Metadata of a field that came after the first release: at its default, which reproduces the past, it stays out of
 the hash."""
@@ -32,6 +34,15 @@ class Stage:
     1/25 of it and anneals to 1e-5 of that (cosine), "step" multiplies it by ``decay`` after ``decay_after`` epochs and
     every ``decay_every`` thereafter.  ``optimizer`` "adamw" decouples ``weight_decay`` from ``betas``' moments, "adam"
     adds it to the gradient.
+
+    ``quantized`` names the runtime ("onnx", "executorch") that the classifier is trained for in int8: it computes with
+    rounded weights and activations, and is judged, kept and used as the int8 network that comes of it.  After a share
+    ``norms_until`` of the stage's epochs its batch norms rest, after ``ranges_until`` the ranges of its quantizers.
+
+    ``adapters`` lets the classifier's weights rest: "output" trains its output layer alone, "lora" and "dora" also
+    changes of rank ``adapter_rank``, scaled by ``adapter_alpha`` over it (`hearless.adapters`).  Its batch norms keep
+    scale and shift; their means and variances follow the sound where ``adapter_statistics``.  The stage ends with the
+    changes merged into the weights.
     """
 
     objectives: tuple[Spec, ...]
@@ -45,6 +56,13 @@ class Stage:
     decay: float = field(default=0.85, metadata=ADDED_LATER)
     decay_after: int = field(default=5, metadata=ADDED_LATER)
     decay_every: int = field(default=5, metadata=ADDED_LATER)
+    quantized: str = field(default="", metadata=ADDED_LATER)
+    norms_until: float = field(default=0.8, metadata=ADDED_LATER)
+    ranges_until: float = field(default=0.8, metadata=ADDED_LATER)
+    adapters: str = field(default="", metadata=ADDED_LATER)
+    adapter_rank: int = field(default=4, metadata=ADDED_LATER)
+    adapter_alpha: float = field(default=8.0, metadata=ADDED_LATER)
+    adapter_statistics: bool = field(default=True, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _fit_types(self)
@@ -60,9 +78,23 @@ class Stage:
         _require(0 < self.decay <= 1, "decay", "lie in 0..1, 0 excluded", self.decay)
         _require(self.decay_after >= 1, "decay_after", "be at least 1", self.decay_after)
         _require(self.decay_every >= 1, "decay_every", "be at least 1", self.decay_every)
+        known = ("", *BACKENDS)
+        _require(self.quantized in known, "quantized", f"be one of {', '.join(BACKENDS)}, or empty", self.quantized)
+        _require(0 <= self.norms_until <= 1, "norms_until", "lie in 0..1", self.norms_until)
+        _require(0 <= self.ranges_until <= 1, "ranges_until", "lie in 0..1", self.ranges_until)
+        self._check_adapters()
         _require(
             bool(self.trains) and set(self.trains) <= set(PARTS), "trains", f"be among {', '.join(PARTS)}", self.trains
         )
+
+    def _check_adapters(self) -> None:
+        known = f"be one of {', '.join(KINDS)}, or empty"
+        _require(self.adapters in ("", *KINDS), "adapters", known, self.adapters)
+        _require(self.adapter_rank >= 1, "adapter_rank", "be at least 1", self.adapter_rank)
+        _require(self.adapter_alpha > 0, "adapter_alpha", "be above 0", self.adapter_alpha)
+        if self.adapters:
+            _require("classifier" in self.trains, "trains", "name the classifier where it has adapters", self.trains)
+            _require(not self.quantized, "quantized", "be empty where there are adapters", self.quantized)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -101,13 +133,22 @@ class Recipe:
         clip_s: length of a training excerpt in s; None: the longest training clip's.
         balance: "none", "weights" (loss) or "sampling".
         validation: share of the training recordings held out for choosing epoch, α and T.
-        protocol: "honest" or "paper" (choices fixed across folds as in the papers).
+        protocol: "honest", "paper" (choices fixed across folds as in the papers), or "as_released": as "paper", with
+            the quirks of a published code, where a system's settings know them.
         select: "max:METRIC" or "min:loss" on validation, or "last".
         batch_size: clips a batch.
         precision: "32-true" or "bf16-mixed".
         name: what people call it; not part of what it is.
         classes: a label set of `hearless.labels` that the student tells apart in place of the data set's; it then is
             judged by how far it agrees with its teacher.
+        training_share: the share of the fold's training clips that is trained on, whole recordings; a smaller share
+            lies within a larger one.  Validation and test stay as they are.
+        train_on_validation: the held-out recordings are trained on as well, as by codes that hold out none; with
+            ``select="last"`` only.
+        peak_normalised: each clip's sound is divided by its largest absolute value.
+        validation_seed: draws the held-out recordings of every seed alike; None: each seed draws its own.
+        average_last: judge the mean over the last so many epochs, each on the test clips (``protocol="paper"`` only);
+            0: the selected epoch alone.
     """
 
     dataset: Spec
@@ -126,6 +167,11 @@ class Recipe:
     precision: str = "32-true"
     name: str = field(default="recipe", compare=False)
     classes: str = field(default="", metadata=ADDED_LATER)
+    training_share: float = field(default=1.0, metadata=ADDED_LATER)
+    train_on_validation: bool = field(default=False, metadata=ADDED_LATER)
+    peak_normalised: bool = field(default=False, metadata=ADDED_LATER)
+    validation_seed: int | None = field(default=None, metadata=ADDED_LATER)
+    average_last: int = field(default=0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _fit_types(self)
@@ -140,6 +186,11 @@ class Recipe:
             self.balance in ("none", "weights", "sampling"), "balance", "be none, weights or sampling", self.balance
         )
         _require(0 < self.validation < 1, "validation", "lie between 0 and 1", self.validation)
+        _require(0 < self.training_share <= 1, "training_share", "lie in 0..1, 0 excluded", self.training_share)
+        _require(
+            not self.train_on_validation or self.select == "last", "select",
+            "be last where validation is trained on: it cannot choose then", self.select,
+        )  # fmt: skip
         _require(self.protocol in PROTOCOLS, "protocol", f"be one of {', '.join(PROTOCOLS)}", self.protocol)
         _require(self.batch_size >= 2, "batch_size", "be at least 2", self.batch_size)
         _require(self.precision in ("32-true", "bf16-mixed"), "precision", "be 32-true or bf16-mixed", self.precision)
@@ -150,14 +201,53 @@ class Recipe:
             self.select,
         )
         _require(self.clip_s is None or self.clip_s > 0, "clip_s", "be above 0 or None", self.clip_s)
+        _require(
+            self.average_last == 0 or (self.protocol == "paper" and 1 <= self.average_last <= self._epochs),
+            "average_last", "be 0, or with protocol='paper' at most the last stage's epochs", self.average_last,
+        )  # fmt: skip
         self._check_parts()
         self._check_teacher()
         self._check_classes()
+        self._check_quantized()
+
+    @property
+    def quantized(self) -> str:
+        """For which runtime its network ends in int8; empty: it stays float."""
+        return self.stages[-1].quantized if self.stages else ""
+
+    def _check_quantized(self) -> None:
+        early = [stage.quantized for stage in self.stages[:-1] if stage.quantized]
+        _require(not early, "quantized", "be set on the last stage only, for nothing float follows int8", early)
+        if isinstance(self.initial, Trained) and isinstance(self.initial.recipe, Recipe):
+            _require(
+                not self.initial.recipe.quantized, "initial", "be a float run, for an int8 one is not trained on",
+                self.initial.recipe.name,
+            )  # fmt: skip
+        if not self.quantized:
+            return
+        last = self.stages[-1]
+        _require("classifier" in last.trains, "trains", "name the classifier where it is quantized", last.trains)
+        _require(self.precision == "32-true", "precision", "be 32-true where a stage is quantized", self.precision)
+        for objective in last.objectives:
+            _require(
+                objective.build().needs != "maps", "objectives",
+                "compare logits, embedding or features where a stage is quantized, for its graph shows no inner maps",
+                objective.name,
+            )  # fmt: skip
+
+    @property
+    def _epochs(self) -> int:
+        """The epochs of the last stage."""
+        return self.stages[-1].epochs if self.stages else 0
 
     def _check_parts(self) -> None:
         for stage in self.stages:
             found = [part for part in stage.trains if getattr(self.student, part) is not None]
             _require(bool(found), "trains", "name a part that the student has", stage.trains)
+            _require(
+                not (stage.adapters and self.student.head), "adapters", "be empty where a head follows the classifier",
+                stage.adapters,
+            )  # fmt: skip
         _require(
             isinstance(self.initial, Pretrained | Trained | None), "initial", "be Pretrained, Trained or None",
             type(self.initial).__name__,
@@ -197,6 +287,8 @@ class Recipe:
             f"be given, with stored_draws=0, where {self.classes} takes the place of the data set's classes",
             self.teacher and f"stored_draws={self.stored_draws}",
         )  # fmt: skip
+        fitted = isinstance(self.teacher, Fused) and self.teacher.how == "fitted"
+        _require(not fitted, "teacher", f"be fused by how='mean' where {self.classes} has no labels to fit", "fitted")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON: everything that changes the numbers, and the name."""

@@ -23,6 +23,8 @@ from hearless.statistics import Measure, Paired, cohens_h, holm, in_words
 
 HOLE = "–"
 VERSION = 1
+KINDS = ("fold", "device", "class")
+"""What the first metric is broken down by."""
 Plain: TypeAlias = str | int | float | bool | None
 
 
@@ -36,9 +38,11 @@ class Row:
         metrics: measures by metric name; a missing one is a hole in the table.
         per_class: a measure by class, of the report's first metric.
         per_fold: a measure by fold, of the report's first metric.
+        per_device: a measure by recording device, of the report's first metric.
         published: a paper's numbers by metric name, as fractions, never claimed to be the same task.
         source: where the published numbers stand.
         hole: why the run is missing, where it is.
+        runs: the folders of its runs, below that of all runs.
     """
 
     label: str
@@ -49,6 +53,13 @@ class Row:
     published: Mapping[str, float] | None = None
     source: str = ""
     hole: str = ""
+    per_device: Mapping[str, Measure] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+
+    def part(self, kind: str) -> Mapping[str, Measure]:
+        """Return the measures of one of `KINDS`."""
+        found: Mapping[str, Measure] = getattr(self, f"per_{kind}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,8 @@ class Comparison:
     """A paired test of two rows and what it means in words.
 
     ``p_holm`` is adjusted for all comparisons of the table, ``p_mcnemar`` McNemar's exact p where there is one,
-    ``effect`` Cohen's h where the values are shares.
+    ``effect`` Cohen's h where the values are shares.  Where a study asks for it: the share of clips that both say the
+    same of (``agreement``), and the difference on each fold and class, with intervals of their own.
     """
 
     name_a: str
@@ -66,6 +78,14 @@ class Comparison:
     p_holm: float | None = None
     p_mcnemar: float | None = None
     effect: float | None = None
+    agreement: Measure | None = None
+    per_fold: Mapping[str, Measure] = field(default_factory=dict)
+    per_class: Mapping[str, Measure] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Whose difference it is."""
+        return f"{self.name_a} − {self.name_b}"
 
 
 def compared(
@@ -110,6 +130,7 @@ class Report:
         seeds: the seeds trained.
         units: unit by metric name where it is not percent (``{"log_loss": "nats"}``).
         published_heading: heading of the papers' numbers; says that the task is another.
+        heading: of the first column: what a row is.
     """
 
     title: str
@@ -125,6 +146,7 @@ class Report:
     seeds: tuple[int, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     published_heading: str = "paper (other task)"
+    heading: str = "model"
 
     def __post_init__(self) -> None:
         if not self.title or not self.columns or not self.rows:
@@ -159,14 +181,17 @@ class Report:
 
     def to_markdown(self) -> str:
         """Return the table, its tests and its provenance as Markdown."""
-        parts = [f"# {self.title}", self.task, self.table(), *self._remarks()]
-        parts += self._comparisons() + self._breakdown("fold") + self._breakdown("class") + self._provenance()
+        parts = [f"# {self.title}", self.task, self.table(), _bullets(self.remarks())]
+        parts += [*self._comparisons(), *self._gains("fold"), *self._gains("class")]
+        for kind in KINDS:
+            parts += self._breakdown(kind)
+        parts += self._provenance()
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def header(self) -> list[str]:
         """Return the column headings of the table that people read."""
         published = self._published()
-        head = ["model", *self.conditions]
+        head = [self.heading, *self.conditions]
         for metric in self.columns:
             head.append(f"{metric} ({self.unit(metric)})" if self.unit(metric) else metric)
             if metric in published:
@@ -194,68 +219,89 @@ class Report:
         """Return the shown metrics for which some row has a published number."""
         return [name for name in self.columns if any(name in (row.published or {}) for row in self.rows)]
 
-    def _remarks(self) -> list[str]:
-        """Return the holes, the sources of published numbers and the notes as one list."""
+    def remarks(self) -> list[str]:
+        """Return the holes, the sources of published numbers and the notes, a sentence each."""
         lines = [f"{HOLE} {row.label}: missing ({why})." for row in self.rows if (why := self._why_missing(row))]
         sources = dict.fromkeys(row.source for row in self.rows if row.source)
         lines += [f"{self.published_heading}: {source}." for source in sources]
         if any(not math.isnan(m.low) for row in self.rows for m in row.metrics.values()):
             lines.append("In brackets: 95 % intervals from resampled source recordings.")
-        return ["\n".join(f"- {line}" for line in [*lines, *self.notes])]
+        return [*lines, *self.notes]
 
     def _why_missing(self, row: Row) -> str:
         """Return why a row has holes, or nothing where it has none."""
         missing = [name for name in self.columns if show(row.metrics.get(name)) == HOLE]
         return row.hole or (f"{', '.join(missing)} not measured" if missing else "")
 
+    def comparisons(self) -> tuple[list[str], list[list[str]]]:
+        """Return the headings and the rows of the paired tests."""
+        head = ["comparison", "difference (points)", "p", "p (Holm)", "p (McNemar)", "Cohen's h"]
+        rows = [
+            [t.name, _points(t.paired), *map(_p, (t.paired.p, t.p_holm, t.p_mcnemar)), _h(t.effect)] for t in self.tests
+        ]
+        if any(t.agreement for t in self.tests):
+            head = [*head, "same answer (%)"]
+            rows = [[*row, show(t.agreement)] for row, t in zip(rows, self.tests, strict=True)]
+        return head, rows
+
+    def gains(self, kind: str) -> tuple[list[str], list[list[str]]]:
+        """Return headings and rows of the tested differences per fold or class, a column a comparison."""
+        parts = {t.name: t.per_fold if kind == "fold" else t.per_class for t in self.tests}
+        parts = {name: part for name, part in parts.items() if part}
+        keys = dict.fromkeys(key for part in parts.values() for key in part)
+        return [kind, *parts], [[key, *(show(part.get(key)) for part in parts.values())] for key in keys]
+
+    def _gains(self, kind: str) -> list[str]:
+        head, rows = self.gains(kind)
+        return [f"## Difference per {kind} (points)", markdown_table(head, rows, left=1)] if rows else []
+
     def _comparisons(self) -> list[str]:
         if not self.tests:
             return []
-        head = ["comparison", "difference (points)", "p", "p (Holm)", "p (McNemar)", "Cohen's h"]
-        rows = [
-            [f"{t.name_a} − {t.name_b}", _points(t.paired), *map(_p, (t.paired.p, t.p_holm, t.p_mcnemar)), _h(t.effect)]
-            for t in self.tests
-        ]
-        return ["## Paired tests", markdown_table(head, rows, left=1), "\n".join(f"- {t.words}" for t in self.tests)]
+        return ["## Paired tests", markdown_table(*self.comparisons(), left=1), _bullets(t.words for t in self.tests)]
 
-    def _breakdown(self, kind: str) -> list[str]:
-        """Return the first metric per fold or per class, a column a row of the report."""
-        parts = {row.label: row.per_fold if kind == "fold" else row.per_class for row in self.rows}
+    def breakdown(self, kind: str) -> tuple[list[str], list[list[str]]]:
+        """Return headings and rows of the first metric per fold, device or class, a column a row of the report."""
+        parts = {row.label: row.part(kind) for row in self.rows}
         parts = {label: part for label, part in parts.items() if part}
         names = dict.fromkeys(name for part in parts.values() for name in part)
-        if not names:
-            return []
         unit = self.unit(self.columns[0])
-        rows = [[name, *(show(part.get(name), unit) for part in parts.values())] for name in names]
-        return [f"## {self.columns[0]} per {kind}", markdown_table([kind, *parts], rows, left=1)]
+        return [kind, *parts], [[name, *(show(part.get(name), unit) for part in parts.values())] for name in names]
 
-    def _provenance(self) -> list[str]:
+    def _breakdown(self, kind: str) -> list[str]:
+        head, rows = self.breakdown(kind)
+        return [f"## {self.columns[0]} per {kind}", markdown_table(head, rows, left=1)] if rows else []
+
+    def provenance(self) -> dict[str, str]:
+        """Return what made the report, by name: command, commit, seeds, seconds a run, environment."""
         seconds = None if self.seconds_per_run is None else f"{self.seconds_per_run:.0f}"
         facts = {
-            "command": f"`{self.command}`" if self.command else None,
+            "command": self.command or None,
             "commit": self.commit,
             "seeds": ", ".join(map(str, self.seeds)) or None,
             "seconds a run": seconds,
             "environment": ", ".join(f"{name} {value}" for name, value in self.environment.items()) or None,
         }
-        lines = [f"- {name}: {value}" for name, value in facts.items() if value is not None]
-        return ["## Made by", "\n".join(lines)] if lines else []
+        return {name: value for name, value in facts.items() if value is not None}
+
+    def _provenance(self) -> list[str]:
+        facts = self.provenance()
+        lines = [f"{name}: {f'`{value}`' if name == 'command' else value}" for name, value in facts.items()]
+        return ["## Made by", _bullets(lines)] if lines else []
 
     def to_csv(self) -> str:
         """Return one line a row: conditions, then value, low, high, n and published number of every metric."""
         metrics = tuple(dict.fromkeys([*self.columns, *(name for row in self.rows for name in row.metrics)]))
-        folds = tuple(dict.fromkeys(name for row in self.rows for name in row.per_fold))
-        classes = tuple(dict.fromkeys(name for row in self.rows for name in row.per_class))
+        broken = [(kind, name) for kind in KINDS for name in dict.fromkeys(n for r in self.rows for n in r.part(kind))]
         head = ["label", *self.conditions]
         head += [name + end for name in metrics for end in ("", "_low", "_high", "_n", "_published")]
-        head += [*(f"fold:{name}" for name in folds), *(f"class:{name}" for name in classes), "source", "hole"]
+        head += [*(f"{kind}:{name}" for kind, name in broken), "source", "hole"]
         lines = [head]
         for row in self.rows:
             line = [row.label, *(_text(row.condition.get(name)) for name in self.conditions)]
             for name in metrics:
                 line += [*_numbers(row.metrics.get(name)), _exact((row.published or {}).get(name))]
-            line += [_numbers(row.per_fold.get(name))[0] for name in folds]
-            line += [_numbers(row.per_class.get(name))[0] for name in classes]
+            line += [_numbers(row.part(kind).get(name))[0] for kind, name in broken]
             lines.append([*line, row.source, row.hole])
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="\n").writerows(lines)
@@ -319,8 +365,12 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: 
     return "\n".join("| " + " | ".join(line) + " |" for line in (padded[0], rule, *padded[1:]))
 
 
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def _figure(value: float, unit: str) -> str:
-    return f"{100 * value:.1f}" if unit == "%" else f"{value:.3g}"
+    return f"{100 * value:.1f}" if unit == "%" else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _points(paired: Paired) -> str:
@@ -379,12 +429,27 @@ def _measure(value: float | None, low: float | None, high: float | None, n: int)
 
 def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the constructor arguments of a report from its JSON."""
-    kinds = ("metrics", "per_class", "per_fold")
-    rows = tuple(Row(**{**row, **{kind: _measures(row[kind]) for kind in kinds}}) for row in data["rows"])
-    tests = tuple(Comparison(**{**test, "paired": Paired(**test["paired"])}) for test in data["tests"])
+    early: dict[str, Any] = {"per_device": {}, "runs": ()}  # what reports of early versions lack
+    kinds = ("metrics", *(f"per_{kind}" for kind in KINDS))
+    told: list[dict[str, Any]] = [{**early, **row} for row in data["rows"]]
+    rows = tuple(
+        Row(**{**row, **{kind: _measures(row[kind]) for kind in kinds}, "runs": tuple(row["runs"])}) for row in told
+    )
+    tests = tuple(_comparison(test) for test in data["tests"])
     lists = {name: tuple(data[name]) for name in ("columns", "notes", "seeds")}
     rest = {key: value for key, value in data.items() if key != "hearless_report"}
     return {**rest, **lists, "rows": rows, "tests": tests}
+
+
+def _comparison(data: Mapping[str, Any]) -> Comparison:
+    agreement = data.get("agreement")
+    read = {kind: _measures(data.get(kind, {})) for kind in ("per_fold", "per_class")}
+    told = {"agreement": _measure(**agreement) if agreement else None, "paired": _paired(data["paired"])}
+    return Comparison(**{**data, **read, **told})
+
+
+def _paired(data: Mapping[str, Any]) -> Paired:
+    return Paired(**{**data, "per_seed": tuple(data.get("per_seed", ()))})
 
 
 def _write(path: Path, text: str) -> None:

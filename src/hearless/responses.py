@@ -166,7 +166,7 @@ def check_apart(pool: Sequence[Response], tested: Sequence[Response]) -> None:
     Raises:
         HearlessError: names each pair.
     """
-    leaks = [f"{mine.name} is {theirs.name}" for theirs in tested for mine in pool if _same_device(mine, theirs)]
+    leaks = [f"{mine.name} is {theirs.name}" for theirs in tested for mine in pool if same_device(mine, theirs)]
     if leaks:
         raise HearlessError(
             f"leak: responses of test devices must not be in the augmentation pool, got {len(leaks)}: "
@@ -174,7 +174,8 @@ def check_apart(pool: Sequence[Response], tested: Sequence[Response]) -> None:
         )
 
 
-def _same_device(one: Response, other: Response) -> bool:
+def same_device(one: Response, other: Response) -> bool:
+    """Say whether two responses are one device's: the same bytes, or nearly the same magnitude."""
     if one.sha256 == other.sha256:
         return True
     rate_hz = min(one.rate_hz, other.rate_hz)

@@ -56,6 +56,10 @@ def write_json(path: Path, data: Any) -> None:
     write_whole(path, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
 
 
+OPTIONAL = ("reference", "distance", "devices", "seen")
+"""Arrays of predictions that only some have."""
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What a pipeline said of clips.
@@ -63,11 +67,13 @@ class Predictions:
     Attributes:
         ids: clip ids ``[n]``.
         true: classes ``[n, class]``, 0 or 1.
-        logits: ``[n, class]``.
+        logits: ``[n, class]``, or ``[epoch, n, class]`` where several epochs are judged.
         groups: source recordings ``[n]``.
         reference: a teacher's logits ``[n, class]``, where agreement with it is judged; its first class then is the
             true one.
         distance: mean squared difference ``[n]`` of the features that the two classifiers saw.
+        devices: recording devices ``[n]``, "" where unknown, where the data set tells them.
+        seen: True ``[n]`` where some training clip is of the same device.
     """
 
     ids: NDArray[np.str_]
@@ -76,11 +82,13 @@ class Predictions:
     groups: NDArray[np.str_]
     reference: NDArray[np.float32] | None = None
     distance: NDArray[np.float32] | None = None
+    devices: NDArray[np.str_] | None = None
+    seen: NDArray[np.bool_] | None = None
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all."""
         content = io.BytesIO()
-        more = {name: kept for name in ("reference", "distance") if (kept := getattr(self, name)) is not None}
+        more = {name: kept for name in OPTIONAL if (kept := getattr(self, name)) is not None}
         np.savez_compressed(
             content, ids=self.ids, true=self.true.astype(np.uint8), logits=self.logits, groups=self.groups, **more
         )
@@ -95,12 +103,12 @@ class Predictions:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                more = {name: data[name] for name in ("reference", "distance") if name in data}
+                more = {name: data[name] for name in OPTIONAL if name in data}
                 found = cls(data["ids"], data["true"].astype(np.float32), data["logits"], data["groups"], **more)
         except Exception as error:  # a damaged archive may raise anything
             raise HearlessError(f"{path} holds no predictions ({error}); evaluate the run again.") from error
         n = len(found.ids)
-        if found.true.shape != found.logits.shape or not n == len(found.true) == len(found.groups):
+        if found.true.shape != found.logits.shape[-2:] or not n == len(found.true) == len(found.groups):
             raise HearlessError(f"{path} holds predictions that do not pair with {n} clips; evaluate the run again.")
         return found
 

@@ -7,8 +7,9 @@ their order.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -124,6 +125,41 @@ def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Cl
             "label's last recording; give more recordings a label, or a larger fraction."
         )
     return [clip for clip in clips if clip.group not in held], [clip for clip in clips if clip.group in held]
+
+
+def share(clips: Sequence[Clip], fraction: float) -> list[Clip]:
+    """Return about ``fraction`` of the clips in the order given: whole recordings, every label alike.
+
+    Each recording stands with its rarest label; the order within a label comes from the recordings' names alone, so
+    that a smaller share lies within a larger one whatever the seed.  The first recording of each label always stays.
+
+    Raises:
+        HearlessError: a fraction outside (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise HearlessError(f"fraction must lie in 0..1, 0 excluded, got {fraction!r}.")
+    n_clips = Counter(clip.group for clip in clips)
+    kept: set[str] = set()
+    for groups in _by_rarest_label(clips).values():
+        wanted, before = fraction * sum(n_clips[group] for group in groups), 0
+        for group in sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest()):
+            if before == 0 or before + n_clips[group] / 2 <= wanted:
+                kept.add(group)
+            before += n_clips[group]
+    return [clip for clip in clips if clip.group in kept]
+
+
+def _by_rarest_label(clips: Sequence[Clip]) -> dict[str, set[str]]:
+    """Return the recordings by the label that fewest clips have among their own; those without labels by ``""``."""
+    n_clips = Counter(label for clip in clips for label in clip.labels)
+    rarest: dict[str, str] = {}
+    for clip in clips:
+        own = [label for label in (rarest.get(clip.group, ""), *clip.labels) if label]
+        rarest[clip.group] = min(own, key=lambda label: (n_clips[label], label), default="")
+    groups: defaultdict[str, set[str]] = defaultdict(set)
+    for group, label in rarest.items():
+        groups[label].add(group)
+    return groups
 
 
 def draw_folds(clips: Sequence[Clip], n: int, seed: int) -> list[Clip]:

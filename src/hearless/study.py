@@ -6,11 +6,23 @@ that fold's own validation part and on the study's first seed, and trains only t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
+from hearless.spec import Spec
+
+PARAMETERS, TRAINED, MACS, MEMORY = "parameters", "trained parameters", "MACs", "peak memory"
+COSTS = {PARAMETERS: "k", TRAINED: "k", MACS: "M", MEMORY: "MB"}
+"""What a study may add of its recipes' costs (`hearless.costs`), with units."""
+
+ALSO = ("fold", "class", "agreement", "entropy", "teaching_entropy", "ece_raw")
+"""What a study may tell beside (`hearless.details`): of its comparisons the difference per fold and class and how often
+both say the same, of its rows how sure they are and how rightly."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,9 @@ class Row:
         chosen_by: recipes in the same order whose validation decides the choice (default: the options' own).
         heard_through: another view to evaluate through (the raw condition), or None: the recipe's own.
         published: published values by source, such as ``{"MobileNetV2, paper 000": 0.485}``.
+        published_more: published values of the table's further measures by name, such as ``{"kl": 0.0007}``.
         folds, seeds: narrower than the study's where a row was thinned, else None.
+        chosen: which option each fold takes, where a search has decided already; a fold it leaves out is a hole.
     """
 
     label: str
@@ -33,8 +47,10 @@ class Row:
     chosen_by: tuple[Recipe, ...] = ()
     heard_through: PipelineSpec | None = None
     published: dict[str, float] = field(default_factory=dict)
+    published_more: dict[str, float] = field(default_factory=dict)
     folds: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
+    chosen: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.options or (self.chosen_by and len(self.chosen_by) != len(self.options)):
@@ -42,6 +58,8 @@ class Row:
                 f"row {self.label!r} needs options, and chosen_by as many, got {len(self.options)} and "
                 f"{len(self.chosen_by)}."
             )
+        if wrong := sorted({*(self.chosen or {}).values()} - {*range(len(self.options))}):
+            raise HearlessError(f"row {self.label!r} has {len(self.options)} options, chosen names number {wrong[0]}.")
 
     @property
     def judges(self) -> tuple[Recipe, ...]:
@@ -55,6 +73,7 @@ class Study:
 
     ``compare`` pairs labels ``(a, b)``: is a better than b?  ``folds=()`` means all of the data set's.  ``judged_on``
     "validation" keeps a study inside the training folds: for choices that the test fold must not see.
+    ``training_time`` adds what a run took as a column, ``costs`` any of `COSTS`, ``also`` any of `ALSO`.
     """
 
     name: str
@@ -66,6 +85,9 @@ class Study:
     compare: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     judged_on: str = "test"
+    training_time: bool = False
+    costs: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.judged_on not in ("test", "validation"):
@@ -74,9 +96,42 @@ class Study:
             raise HearlessError(
                 f"study {self.name!r} needs at least one row and one seed, got {len(self.rows)} and {len(self.seeds)}."
             )
+        if unknown := set(self.costs) - set(COSTS):
+            raise HearlessError(f"costs must be among {', '.join(COSTS)}, got {', '.join(sorted(unknown))}.")
+        if other := set(self.also) - set(ALSO):
+            raise HearlessError(f"also must be among {', '.join(ALSO)}, got {', '.join(sorted(other))}.")
         labels = [row.label for row in self.rows]
         if len(set(labels)) != len(labels):
             raise HearlessError(f"row labels must differ, got {labels}.")
         unknown = {label for pair in self.compare for label in pair} - set(labels)
         if unknown:
             raise HearlessError(f"compare names rows that do not exist: {', '.join(sorted(unknown))}.")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an analysis is asked: a study whose table is no table of trainings (power, privacy, theory …).
+
+    Its file has ``analyse(lab, question) -> Report`` in the place of ``study``.  What it takes by ``--set`` for itself
+    it names in ``WORDS``; the rest are its settings'.  ``DATA = None`` says that it can do without a data set,
+    ``MAPPING`` how it reads a user's table.
+
+    Attributes:
+        each: settings, one a backbone; none where no data set is wanted.
+        data: the data set that was named, or None where the default or none is meant.
+        rates, folds, seeds: as in `Study`; empty: the analysis' own.
+        task: which data in words; empty without any.
+        command: what was typed.
+        place: the folder of its table, where its pictures go.
+        words: its own settings, as values or as text.
+    """
+
+    each: tuple[Any, ...] = ()
+    data: Spec | None = None
+    rates: tuple[int, ...] = ()
+    folds: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    task: str = ""
+    command: str = ""
+    place: Path = Path()
+    words: Mapping[str, Any] = field(default_factory=dict)

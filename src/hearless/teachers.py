@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 
-
 FUSIONS = ("mean", "fitted")
 """How several teachers' logits become one."""
 

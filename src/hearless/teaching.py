@@ -2,19 +2,23 @@
 
 A running teacher hears whatever the student hears.  A stored one has listened once to ``n_draws`` draws of each clip's
 augmentation; the training replays the same draws, so that the student's view is tensor-equal to the one explained.
+Several teachers listen in one pass over the sound, and those of one view to the same features; each has a folder of its
+own, so that whoever combines them otherwise needs no new pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hearless.fusion import Fusion
 from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader, Progress
 from hearless.pipeline import Pipeline
@@ -24,25 +28,38 @@ from hearless.spec import digest
 STORE_SEED = 0
 """Draws of stored logits come from (STORE_SEED, epoch mod n_draws, clip): all seeds and students share them."""
 
+Heard = dict[str, tuple[Tensor, Tensor | None]]
+"""What each view makes of one batch, kept so that teachers of one view share it."""
+
 
 @dataclass(frozen=True)
 class Running:
     """Pipelines that listen at each step; their logits are averaged, all else is the first one's.
 
     ``explains`` says, for cross-fitted teachers, which of them did not train on a clip (by id); a clip it does not name
-    is explained by all.
+    is explained by all.  ``views`` names each pipeline's view; those of one name hear a batch once.
     """
 
     pipelines: tuple[Pipeline, ...]
     explains: dict[str, int] | None = None
     torch_device: str = "cpu"
+    views: tuple[str, ...] = ()
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, epoch: int = 0, *, maps: bool = False) -> Prediction:
-        """Explain a batch; ``maps`` asks for inner activations too."""
-        said = [p.judge(*p.hear(batch, self.torch_device, teaching=True), maps=maps) for p in self.pipelines]
+    def __call__(
+        self, batch: Batch, epoch: int = 0, *, maps: bool = False, heard: Heard | None = None
+    ) -> Prediction:  # fmt: skip
+        """Explain a batch; ``maps`` asks for inner activations too, ``heard`` is what others made of the batch."""
+        kept = {} if heard is None else heard
+        said = [p.judge(*self._hear(i, batch, kept), maps=maps) for i, p in enumerate(self.pipelines)]
         logits = torch.stack([one.logits for one in said])
         return replace(said[0], logits=self._combine(logits, batch))
+
+    def _hear(self, place: int, batch: Batch, heard: Heard) -> tuple[Tensor, Tensor | None]:
+        view = self.views[place] if self.views else f"{id(self)}-{place}"
+        if view not in heard:
+            heard[view] = self.pipelines[place].hear(batch, self.torch_device, teaching=True)
+        return heard[view]
 
     def _combine(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.explains is None:
@@ -53,29 +70,38 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Mean:
-    """Several teachers at work; their logits are averaged, all else is the first one's."""
+class Together:
+    """Several teachers at work; their logits are averaged, or fused as fitted, all else is the first one's."""
 
-    teachers: tuple[Running | Mean, ...]
+    teachers: tuple[Running | Together, ...]
+    fusion: Fusion | None = None
 
     @property
     def torch_device(self) -> str:
         """Where they listen."""
         return self.teachers[0].torch_device
 
-    def __call__(self, batch: Batch, epoch: int = 0, *, maps: bool = False) -> Prediction:
-        """Explain a batch; ``maps`` asks for inner activations too."""
-        said = [teacher(batch, epoch, maps=maps) for teacher in self.teachers]
-        return replace(said[0], logits=torch.stack([one.logits for one in said]).mean(0))
+    def __call__(
+        self, batch: Batch, epoch: int = 0, *, maps: bool = False, heard: Heard | None = None
+    ) -> Prediction:  # fmt: skip
+        """Explain a batch; ``maps`` asks for inner activations too, ``heard`` is what others made of the batch."""
+        kept = {} if heard is None else heard
+        said = [teacher(batch, epoch, maps=maps, heard=kept) for teacher in self.teachers]
+        each = torch.stack([one.logits for one in said])
+        if self.fusion is None:
+            return replace(said[0], logits=each.mean(0))
+        alpha, beta = (torch.tensor(one).to(each) for one in (self.fusion.alpha, self.fusion.beta))
+        return replace(said[0], logits=torch.tensordot(alpha, each, 1) + beta)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Logits ``[draw, clip, class]`` made once and replayed."""
+    """Logits ``[draw, clip, class]`` made once and replayed; ``fusion`` says how they came of several teachers'."""
 
-    logits: NDArray[np.float16]
+    logits: NDArray[Any]
     rows: dict[str, int]
     torch_device: str = "cpu"
+    fusion: Fusion | None = None
 
     @property
     def n_draws(self) -> int:
@@ -99,26 +125,69 @@ class Stored:
         return Prediction(logits, logits)
 
 
-Explain = Running | Mean | Stored
+Explain = Running | Together | Stored
+AtWork = Running | Together
+
+PLAIN = "plain"
+"""What the logits of clips as they are, neither cropped at random nor augmented, are filed under."""
 
 
-def store(
-    teacher: Running | Mean, loader: Loader, n_draws: int, path: Path, progress: Progress | None = None
-) -> Stored:
-    """Return the teacher's logits for ``n_draws`` draws of every clip of ``loader``, computing what is missing.
+def store(teacher: AtWork, loader: Loader, n_draws: int, path: Path, progress: Progress | None = None) -> Stored:
+    """Return the teacher's logits for ``n_draws`` draws of every clip of ``loader``, computing what is missing."""
+    store_each({path: teacher}, loader, n_draws, progress)
+    return Stored(_draws(path, loader, n_draws), _rows(loader), teacher.torch_device)
 
-    One file a draw, so that an interrupted pass goes on where it stopped; each carries the hash of its content.
+
+def store_each(
+    teachers: Mapping[Path, AtWork], loader: Loader, n_draws: int, progress: Progress | None = None
+) -> None:  # fmt: skip
+    """Write the logits of several teachers, by folder, for ``n_draws`` draws of every clip.
+
+    All hear a draw in one pass.  One file a draw, so that an interrupted pass goes on where it stopped; each carries
+    the hash of its content.
+
+    Raises:
+        HearlessError: a file is damaged or made for other clips, or logits are too large for half precision.
     """
-    draws = []
     for n in range(n_draws):
-        file = path / f"draw{n}.npy"
-        if (found := _read(file, len(loader.clips))) is None:
-            found = np.concatenate([teacher(b).logits.half().cpu().numpy() for b in loader.in_order((STORE_SEED, n))])
-            _write(file, found)
-        draws.append(found)
+        _store_one(teachers, loader, f"draw{n}", (STORE_SEED, n))
         if progress:
             progress(n + 1, n_draws)
-    return Stored(np.stack(draws), {clip.id: i for i, clip in enumerate(loader.clips)}, teacher.torch_device)
+
+
+def store_plain(teachers: Mapping[Path, AtWork], loader: Loader) -> None:
+    """Write the logits of several teachers, by folder, for every clip as it is."""
+    _store_one(teachers, loader, PLAIN, None)
+
+
+def _store_one(teachers: Mapping[Path, AtWork], loader: Loader, name: str, key: tuple[int, int] | None) -> None:
+    files = {path / f"{name}.npy": teacher for path, teacher in teachers.items()}
+    missing = {file: teacher for file, teacher in files.items() if _read(file, len(loader.clips)) is None}
+    for file, logits in zip(missing, _listen(list(missing.values()), loader, key), strict=True):
+        if not np.isfinite(logits).all():
+            raise HearlessError(f"teacher logits must fit half precision, got others for {file}; train it again.")
+        _write(file, logits)
+
+
+def _listen(
+    teachers: Sequence[AtWork], loader: Loader, key: tuple[int, int] | None
+) -> list[NDArray[np.float16]]:  # fmt: skip
+    """Let all teachers hear every clip once; return each one's logits ``[clip, class]``."""
+    said: list[list[NDArray[np.float16]]] = [[] for _ in teachers]
+    for batch in loader.in_order(key) if teachers else ():
+        heard: Heard = {}
+        for rows, teacher in zip(said, teachers, strict=True):
+            rows.append(teacher(batch, heard=heard).logits.half().cpu().numpy())
+    return [np.concatenate(rows) for rows in said]
+
+
+def is_whole(path: Path, loader: Loader, n_draws: int) -> bool:
+    """Say whether an earlier `store_each` left all draws of a teacher.
+
+    Raises:
+        HearlessError: one of them is damaged, or made for other clips.
+    """
+    return n_draws > 0 and all(_read(path / f"draw{n}.npy", len(loader.clips)) is not None for n in range(n_draws))
 
 
 def stored(loader: Loader, n_draws: int, path: Path, torch_device: str = "cpu") -> Stored | None:
@@ -127,11 +196,41 @@ def stored(loader: Loader, n_draws: int, path: Path, torch_device: str = "cpu") 
     Raises:
         HearlessError: one of them is damaged, or made for other clips.
     """
-    draws = [_read(path / f"draw{n}.npy", len(loader.clips)) for n in range(n_draws)]
-    whole = [draw for draw in draws if draw is not None]
-    if not whole or len(whole) < n_draws:
+    if not is_whole(path, loader, n_draws):
         return None
-    return Stored(np.stack(whole), {clip.id: i for i, clip in enumerate(loader.clips)}, torch_device)
+    return Stored(_draws(path, loader, n_draws), _rows(loader), torch_device)
+
+
+def stored_together(
+    loader: Loader, n_draws: int, paths: Sequence[Path], fusion: Fusion | None, torch_device: str = "cpu"
+) -> Stored:  # fmt: skip
+    """Return the stored logits of several teachers as one: their mean, or fused as fitted."""
+    draws = []
+    for n in range(n_draws):
+        each = [_required(path / f"draw{n}.npy", loader) for path in paths]
+        draws.append(np.mean(each, axis=0, dtype=np.float32) if fusion is None else fusion(each))
+    return Stored(np.stack(draws), _rows(loader), torch_device, fusion)
+
+
+def plain(loader: Loader, paths: Sequence[Path]) -> NDArray[np.float16] | None:
+    """Return what `store_plain` left of several teachers, ``[teacher, clip, class]``, or None where one is missing."""
+    each = [_read(path / f"{PLAIN}.npy", len(loader.clips)) for path in paths]
+    found = [one for one in each if one is not None]
+    return np.stack(found) if found and len(found) == len(paths) else None
+
+
+def _draws(path: Path, loader: Loader, n_draws: int) -> NDArray[np.float16]:
+    return np.stack([_required(path / f"draw{n}.npy", loader) for n in range(n_draws)])
+
+
+def _rows(loader: Loader) -> dict[str, int]:
+    return {clip.id: i for i, clip in enumerate(loader.clips)}
+
+
+def _required(file: Path, loader: Loader) -> NDArray[np.float16]:
+    if (found := _read(file, len(loader.clips))) is None:
+        raise HearlessError(f"stored teacher logits {file} are missing; run again, the teacher then listens once more.")
+    return found
 
 
 def _content(logits: NDArray[np.float16]) -> str:

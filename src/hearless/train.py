@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from hearless import evaluate
-from hearless.interfaces import Batch, HearlessError, Objective, Prediction
+from hearless.adapters import adapt, is_adapted, merged, output_layers, rest
+from hearless.interfaces import Batch, HearlessError, Objective, Prediction, Scheduled
 from hearless.loading import Loader, generator
 from hearless.pipeline import Pipeline
+from hearless.quantize import Quantized, convert, freeze_norms, freeze_ranges, prepare_qat
 from hearless.recipe import Recipe, Stage
 from hearless.run import Run, flatten_optimizer, load_tensors, restore_optimizer, save_tensors
 from hearless.teaching import Explain, draw_key_of
@@ -69,6 +71,7 @@ class Training:
         explain: the teacher at work, or None.
         torch_device: "cpu", "cuda", …
         tick: called after each step with where it stands.
+        judge: called with the student and the number of the epoch after each of the last ones (``average_last``).
     """
 
     recipe: Recipe
@@ -80,6 +83,7 @@ class Training:
     explain: Explain | None = None
     torch_device: str = "cpu"
     tick: Callable[[Tick], None] | None = None
+    judge: Callable[[Pipeline, int], None] | None = None
 
     def fit(self) -> None:
         """Train every stage, resuming where an earlier call stopped, and leave the selected weights in the pipeline."""
@@ -90,21 +94,27 @@ class Training:
         check_select(self.recipe, multi_label=self.training.table.multi_label)
         left = self._left(self._resume())
         with torch.random.fork_rng(enabled=True):
-            for stage, first in left[1:]:
-                _Stage(self, stage, fabric, first)  # what a later one refuses is refused before any epoch
+            for stage, first in left[1:]:  # what a later one refuses is refused before any epoch
+                _Stage(replace(self, pipeline=_with(self.pipeline, self.pipeline.classifier)), stage, fabric, first)
             for stage, first in left:
                 _Stage(self, stage, fabric, first).fit()
         name = "last" if self.recipe.select == "last" else "best"
         if self.recipe.stages:
             load_parts(self.pipeline, self.run, name)
+            self.pipeline.classifier = final(self.pipeline).classifier
 
     def _resume(self) -> int:
         """Bring the student to where an earlier call stopped; return how many epochs are over."""
         self.pipeline.on(self.torch_device)
         if not self.run.checkpoint("last").is_file():
             return 0
+        done = int(load_tensors(self.run.checkpoint("last"))[1]["epoch"])
+        if self.recipe.quantized and done > self.n_epochs - self.recipe.stages[-1].epochs:
+            quantize(self.pipeline, noise(self.pipeline, self.training.clip_s), self.recipe.quantized)
+        for stage in (stage for stage, first in self._left(done) if first < done and stage.adapters):
+            put_adapters(self.pipeline, self.recipe, stage, self.seed)
         load_parts(self.pipeline, self.run, "last")
-        return int(load_tensors(self.run.checkpoint("last"))[1]["epoch"])
+        return done
 
     def _left(self, done: int) -> list[tuple[Stage, int]]:
         """Return the stages that are not over after so many epochs, each with the number of its first epoch."""
@@ -142,6 +152,72 @@ def load_parts(pipeline: Pipeline, run: Run, name: str) -> None:
         )
 
 
+def _with(pipeline: Pipeline, classifier: nn.Module) -> Pipeline:
+    """Return a pipeline with another classifier and everything else shared."""
+    return Pipeline(
+        capture=pipeline.capture, frontend=pipeline.frontend, enhancer=pipeline.enhancer, classifier=classifier,
+        head=pipeline.head,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def quantize(pipeline: Pipeline, observation: Tensor, backend: str) -> None:
+    """Put the graph that its classifier is trained in for int8 into a pipeline: another network, with other keys.
+
+    Args:
+        pipeline: the pipeline; made on the CPU and put back where it was.
+        observation: what its sensor gives of two clips or more; the first ranges are theirs.
+        backend: ``"onnx"`` or ``"executorch"``.
+
+    Raises:
+        HearlessError: see `hearless.quantize.prepare_qat`.
+    """
+    where = pipeline.torch_device
+    pipeline.on("cpu").eval()
+    features = pipeline.features(observation.cpu())
+    heard = features if pipeline.enhancer is None else pipeline.enhancer(features)
+    pipeline.classifier = prepare_qat(pipeline.classifier, heard, backend)
+    pipeline.on(str(where))
+
+
+def noise(pipeline: Pipeline, clip_s: float) -> Tensor:
+    """Return what a pipeline's sensor gives of two clips of noise: to make a graph whose state is then loaded."""
+    samples = torch.randn(2, round(clip_s * pipeline.source_rate_hz), generator=torch.Generator().manual_seed(0))
+    return pipeline.observe(0.1 * samples.to(pipeline.torch_device), pipeline.source_rate_hz)
+
+
+def final(pipeline: Pipeline) -> Pipeline:
+    """Return what is judged and used: the pipeline itself, or its classifier converted to int8."""
+    classifier = pipeline.classifier
+    if not isinstance(classifier, Quantized) or classifier.stage == "int8":
+        return pipeline
+    return _with(pipeline, convert(classifier)).on(str(pipeline.torch_device))
+
+
+def put_adapters(pipeline: Pipeline, recipe: Recipe, stage: Stage, seed: int) -> None:
+    """Put a stage's adapters into a recipe's pipeline, where there are none yet.
+
+    Raises:
+        HearlessError: see `hearless.adapters.adapt`.
+    """
+    if not is_adapted(pipeline.classifier):
+        where, output = pipeline.torch_device, output_layers(recipe.student.classifier)
+        drawn = int(generator("adapters", seed).integers(2**62))
+        pipeline.classifier = adapt(
+            pipeline.classifier, stage.adapters, output, rank=stage.adapter_rank, alpha=stage.adapter_alpha, seed=drawn
+        )
+        pipeline.on(str(where))
+
+
+def wake(pipeline: Pipeline, recipe: Recipe, stage: Stage) -> list[nn.Parameter]:
+    """Put what a stage trains in training mode and all else to rest; return the parameters that train."""
+    parameters = pipeline.train_only(stage.trains)
+    if not stage.adapters:
+        return parameters
+    rest(pipeline.classifier, output_layers(recipe.student.classifier), statistics=stage.adapter_statistics)
+    return [parameter for parameter in parameters if parameter.requires_grad]
+
+
 class _Stage:
     """One stage: its optimiser, its epochs, its checkpoints."""
 
@@ -149,7 +225,12 @@ class _Stage:
         self.t, self.stage, self.fabric, self.first = training, stage, fabric, first_epoch
         self.objectives = [o.build() for o in stage.objectives]
         self.maps = any(cast(Objective, o).needs == "maps" for o in self.objectives)
-        parameters = training.pipeline.train_only(stage.trains)
+        self.scheduled = [objective for objective in self.objectives if isinstance(objective, Scheduled)]
+        if stage.quantized and not isinstance(training.pipeline.classifier, Quantized):
+            quantize(training.pipeline, self._example(), stage.quantized)
+        if stage.adapters:
+            put_adapters(training.pipeline, training.recipe, stage, training.seed)
+        parameters = wake(training.pipeline, training.recipe, stage)
         self._bind()
         parameters += [parameter for objective in self.objectives for parameter in objective.parameters()]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[stage.optimizer]
@@ -158,6 +239,13 @@ class _Stage:
         )
         self.optimizer = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimizer))
         self.steps = sum(1 for _ in range(0, len(training.training.clips), training.training.batch_size))
+
+    def _example(self) -> Tensor:
+        """Return what the sensor gives of a batch of training clips, of all classes."""
+        loader = self.t.training
+        step = max(1, len(loader.clips) // loader.batch_size)
+        batch = next(replace(loader, clips=loader.clips[::step], augmentations=()).in_order())
+        return self.t.pipeline.observe(batch.waveform.to(self.t.torch_device), batch.rate_hz, batch.devices)
 
     def _bind(self) -> None:
         """Let the objectives make what they own, and compare once: what they refuse is refused before any epoch."""
@@ -173,18 +261,22 @@ class _Stage:
             objective.to(self.t.torch_device)
         with torch.no_grad():
             self._terms(student, teacher, batch)
-        self.t.pipeline.train_only(self.stage.trains)
+        wake(self.t.pipeline, self.t.recipe, self.stage)
 
     def fit(self) -> None:
         """Run the epochs that are left."""
         rows, start, best = self._resume()
         for epoch in range(start, self.first + self.stage.epochs):
             began = time.perf_counter()
+            self._freeze((epoch - self.first) / self.stage.epochs)
             terms = self._epoch(epoch)
+            judged = final(self.t.pipeline)
             found = evaluate.predictions(
-                self.t.pipeline, self.t.validation, torch_device=self.t.torch_device, explain=self.t.beside
-            )
-            self.t.pipeline.train_only(self.stage.trains)
+                judged, self.t.validation, torch_device=self.t.torch_device, explain=self.t.beside
+            )  # fmt: skip
+            if self.t.judge and epoch >= self.t.n_epochs - self.t.recipe.average_last:
+                self.t.judge(judged, epoch + 1)
+            wake(self.t.pipeline, self.t.recipe, self.stage)
             if not np.isfinite(found.logits).all():
                 raise HearlessError(
                     f"logits of the validation clips must stay finite, got others after epoch {epoch + 1}; "
@@ -194,6 +286,8 @@ class _Stage:
             rows = [*rows, {"epoch": epoch + 1, **terms, **{f"validation_{k}": v for k, v in scores.items()},
                             "seconds": time.perf_counter() - began}]  # fmt: skip
             best = self._keep(epoch, rows, scores, best)
+        if self.stage.adapters:
+            self.t.pipeline.classifier = merged(self.t.pipeline.classifier)
 
     def _resume(self) -> tuple[list[dict[str, Any]], int, float | None]:
         """Return the metrics of the epochs that are over, their number, and this stage's best score so far."""
@@ -209,13 +303,25 @@ class _Stage:
         _restore(self.objectives, tensors)
         return rows, done, state["best"]
 
+    def _freeze(self, over: float) -> None:
+        """Let batch norms and ranges of a quantized network rest once their share of the stage is over."""
+        network = self.t.pipeline.classifier
+        if isinstance(network, Quantized):
+            if over >= self.stage.norms_until:
+                freeze_norms(network)
+            if over >= self.stage.ranges_until:
+                freeze_ranges(network)
+
     def _epoch(self, epoch: int) -> dict[str, float]:
         key = draw_key_of(self.t.explain)
         loader, clips, began = self.t.training, 0, time.perf_counter()
         sums: dict[str, float] = {}
         draw_key = key(epoch) if key else (self.t.seed, epoch)
         for step, batch in enumerate(loader.epoch(self.t.seed, epoch, draw_key)):
-            rate = learning_rate(self.stage, (epoch - self.first + step / self.steps) / self.stage.epochs)
+            done = (epoch - self.first + step / self.steps) / self.stage.epochs
+            rate = learning_rate(self.stage, done)
+            for objective in self.scheduled:
+                objective.at(done)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             terms = self._step(batch, epoch, step)
@@ -267,16 +373,23 @@ class _Stage:
         better = best is None or score >= best
         if better:
             best = score
-        trained = tuple(f"{part}." for stage in self.t.recipe.stages for part in stage.trains)
-        model = {f"model.{k}": v for k, v in self.t.pipeline.state_dict().items() if k.startswith(trained)}
+        plain = self._model(merging=bool(self.stage.adapters))
+        model = plain if epoch + 1 == self.first + self.stage.epochs else self._model(merging=False)
         state = {"epoch": epoch + 1, "best": best, **scores}
         if better:
-            save_tensors(self.t.run.checkpoint("best"), model, {"epoch": epoch + 1, **scores})
+            save_tensors(self.t.run.checkpoint("best"), plain, {"epoch": epoch + 1, **scores})
         self.t.run.write_metrics(rows)
         objectives = {f"objective.{i}.{k}": v for i, o in enumerate(self.objectives) for k, v in o.state_dict().items()}
         optimizer = flatten_optimizer(self.optimizer)
         save_tensors(self.t.run.checkpoint("last"), {**model, **optimizer, **objectives}, state)
         return best
+
+    def _model(self, *, merging: bool) -> dict[str, Tensor]:
+        """Return the weights of all parts that train, adapters as they are or merged into them."""
+        pipeline = self.t.pipeline
+        made = _with(pipeline, merged(pipeline.classifier)) if merging else pipeline
+        trained = tuple(f"{part}." for stage in self.t.recipe.stages for part in stage.trains)
+        return {f"model.{k}": v for k, v in made.state_dict().items() if k.startswith(trained)}
 
 
 def _single(said: Prediction) -> Prediction:

@@ -124,3 +124,38 @@ def test_wrong_input():
         ThirdOctave()(torch.zeros(1, 100, dtype=torch.int16), RATE_HZ)
     with pytest.raises(HearlessError, match=r"\[batch, time\]"):
         ThirdOctave()(torch.zeros(100), RATE_HZ)
+
+
+@pytest.mark.parametrize("interval", ["fast", "slow"])
+def test_octaves_add_up_the_thirds(interval):
+    samples = noise(2.0)
+    thirds = ThirdOctave(interval=interval, bands="iec61260")(samples, RATE_HZ)
+    octaves = ThirdOctave(interval=interval, bands="iec61260", octaves="1/1")(samples, RATE_HZ)
+    assert octaves.shape[1] == 10
+    power = (10 ** (thirds[:, 1:28] / 10)).unflatten(1, (9, 3)).sum(2)
+    torch.testing.assert_close(octaves[:, :9], 10 * power.log10())
+
+
+@pytest.mark.parametrize("bands", ["published", "iec61260"])
+def test_a_tone_lands_in_its_octave(bands):
+    levels = ThirdOctave(bands=bands, octaves="1/1")(tone(2000.0), RATE_HZ)[0, :, 0]
+    assert levels.argmax() == 6
+    assert levels[6].item() == pytest.approx(20 * math.log10(math.sqrt(0.5)) + 26, abs=0.1)
+
+
+def test_misread_sound_is_half_as_long_and_an_octave_up():
+    heard = torch.nn.functional.interpolate(tone(2000.0, 4.0)[None], 4 * 16000, mode="linear")[0]
+    levels = ThirdOctave(misread_hz=16000)(heard, 16000)
+    assert levels.shape == (1, 29, 16)
+    torch.testing.assert_close(levels, ThirdOctave()(heard, RATE_HZ))
+    assert levels[0, :, 3].argmax() == ThirdOctave()(tone(4000.0), RATE_HZ)[0, :, 3].argmax()
+    short = ThirdOctave(misread_hz=16000)(heard[:, :16000], 16000)
+    assert short.shape == (1, 29, 8)
+    assert (short[0, :, 5:] == -154).all()
+
+
+def test_other_bands_and_rates_are_refused():
+    with pytest.raises(HearlessError, match=r"ThirdOctave: octaves must be one of 1/3, 1/1, got '1/6'"):
+        ThirdOctave(octaves="1/6")
+    with pytest.raises(HearlessError, match="misread_hz must be 0 or more, got -1"):
+        ThirdOctave(misread_hz=-1)

@@ -65,6 +65,8 @@ def test_each_clip_by_itself(made: Any, head: Any) -> None:
 
 
 def test_gradients_reach_every_parameter(made: Any, head: Any) -> None:
+    if not list(head.parameters()):
+        pytest.skip("nothing of it is learned")
     head(prediction(made)).logits.square().sum().backward()
     assert [key for key, p in head.named_parameters() if p.grad is None or not p.grad.any()] == []
 

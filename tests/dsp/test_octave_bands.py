@@ -9,7 +9,18 @@ import pytest
 import scipy.signal
 import torch
 
-from hearless.dsp.octave_bands import CENTRE_HZ, INTERVALS, NOMINAL_HZ, band_weights, edges_hz, interval_of, tukey
+from hearless.dsp.octave_bands import (
+    CENTRE_HZ,
+    INTERVALS,
+    NOMINAL_HZ,
+    band_weights,
+    bands_of,
+    centres_hz,
+    edges_hz,
+    interval_of,
+    nominal_hz,
+    tukey,
+)
 from hearless.interfaces import HearlessError
 
 CELLS = (
@@ -84,3 +95,24 @@ def test_unknown_names():
         band_weights("nominal", 4096)
     with pytest.raises(HearlessError, match=r"Meter: interval must be one of fast, slow, got 'impulse'"):
         interval_of("impulse", "Meter")
+
+
+def test_an_octave_is_three_thirds():
+    thirds, octaves = edges_hz(), edges_hz("1/1")
+    assert len(octaves) == 11
+    torch.testing.assert_close(octaves[:-1], thirds[1::3])
+    assert octaves[-1].item() == pytest.approx(22387.2, abs=0.1)
+    for n_fft in (4096, 32976):
+        whole, parts = band_weights("iec61260", n_fft, "1/1"), band_weights("iec61260", n_fft)
+        torch.testing.assert_close(whole[:, :9], parts[:, 1:28].unflatten(1, (9, 3)).sum(2))
+        assert torch.linalg.matrix_rank(whole) == 10
+    published = band_weights("published", 4096, "1/1")
+    assert published[:, 5].nonzero().ravel().tolist() == list(range(91, 182))  # 708 to 1,413 Hz, both ends included
+
+
+def test_octaves_have_their_nominal_and_exact_centres():
+    assert nominal_hz("1/1") == (31.5, 63.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
+    assert (nominal_hz(), centres_hz()) == (NOMINAL_HZ, pytest.approx(CENTRE_HZ))
+    assert centres_hz("1/1") == pytest.approx(nominal_hz("1/1"), rel=0.013)
+    with pytest.raises(HearlessError, match=r"Meter: octaves must be one of 1/3, 1/1, got '1/12'"):
+        bands_of("1/12", "Meter")

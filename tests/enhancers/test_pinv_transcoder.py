@@ -11,6 +11,8 @@ import torch
 
 from hearless.captures.third_octave import ThirdOctave
 from hearless.dsp.octave_bands import band_weights
+from hearless.enhancers.cnn_transcoder import CNNTranscoder
+from hearless.enhancers.light_transcoder import LightTranscoder
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
 from hearless.frontends.log_mel import LogMel
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
@@ -124,3 +126,38 @@ def test_wrong_input():
     for shape in ((1, 1, 31, 8), (1, 29, 8), (1, 1, 29, 0)):
         with pytest.raises(HearlessError, match=r"\[batch, 1, band, frame\], got .*29 bands"):
             PINVTranscoder()(torch.zeros(shape))
+
+
+def test_octaves_are_the_literal_chain_on_ten_bands():
+    x = -20 + 12 * torch.randn(2, 1, 10, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inverse = np.maximum(0, np.linalg.pinv(band_weights("iec61260", 4096, "1/1").numpy().T, rcond=1e-15))
+    power = (10 ** ((x[:, 0] - 26) / 20) * 4096 * math.sqrt(2) / 2) ** 2 * ((1 + 512) / (1 + 2048) * 0.5) ** 2
+    spectrum = torch.nn.functional.interpolate(torch.from_numpy(inverse) @ power, size=101, mode="linear")
+    expected = 10 * (torch.from_numpy(mel_matrix("pann", 4096)) @ spectrum).clamp(min=1e-10).log10()
+    made = PINVTranscoder(bands="iec61260", octaves="1/1")(x)[:, 0]
+    torch.testing.assert_close(made, expected, rtol=1e-7, atol=1e-7)
+    with pytest.raises(HearlessError, match="give the 10 bands"):
+        PINVTranscoder(octaves="1/1")(levels())
+
+
+@pytest.mark.parametrize(("target", "last", "n_frames"), [("pann", 1, 301), ("yamnet", 0, 288), ("mn04", 0, 300)])
+@pytest.mark.parametrize("kind", [PINVTranscoder, CNNTranscoder, LightTranscoder])
+def test_seconds_apart_are_single_seconds_behind_one_another(kind, target, last, n_frames):
+    torch.manual_seed(0)
+    apart = kind(target=target, seconds_apart=True).double()
+    whole = kind(target=target).double()
+    whole.load_state_dict(apart.state_dict())
+    x = levels(24)
+    seconds = [whole(x[..., start : start + 8]) for start in (0, 8, 16)]
+    cut = [second[..., : second.shape[3] - last] for second in seconds[:2]]
+    torch.testing.assert_close(apart(x), torch.cat([*cut, seconds[2]], dim=3))
+    assert apart(x).shape[3] == n_frames
+    torch.testing.assert_close(apart(x[..., :8]), whole(x[..., :8]))
+    assert not torch.allclose(apart(x), whole(x))
+
+
+@pytest.mark.parametrize("kind", [CNNTranscoder, LightTranscoder])
+def test_learned_transcoders_hear_octaves_as_well(kind):
+    network = kind(octaves="1/1")
+    assert network(torch.zeros(1, 1, 10, 8)).shape == (1, 1, 64, 101)
+    assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in kind().parameters())

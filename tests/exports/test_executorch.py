@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
-from hearless import quantize
+from hearless import cli, quantize
 from hearless.artifact import Card
 from hearless.interfaces import HearlessError, Prediction
 from hearless.pipeline import Pipeline
@@ -102,6 +104,15 @@ def test_the_gate_refuses_another_network_and_leaves_no_file(
     with pytest.raises(HearlessError, match="it is refused"):
         exporter.export(other, tmp_path / "net.pte", CARD, held_out, tolerance=-1.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_program_listens(fp32: tuple[Pipeline, Path, Card], tmp_path: Path) -> None:
+    observation, classes = tones(6, seed=3)
+    for number, samples in enumerate(observation.numpy()):
+        soundfile.write(tmp_path / f"{number}.wav", samples, 1000, subtype="FLOAT")
+    result = CliRunner().invoke(cli.app, ["predict", str(fp32[1]), str(tmp_path), "--json", "--top", "1"])
+    said = [next(iter(one["scores"])) for one in json.loads(result.stdout)]
+    assert said == [CARD.labels[i] for i in classes.tolist()]
 
 
 def test_wrong_input_is_refused(fp32: tuple[Pipeline, Path, Card], held_out: Tensor, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import copy
 import json
 import runpy
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hearless import exports, quantize
+from hearless import calibration, exports, quantize
 from hearless.artifact import Artifact, Card
 from hearless.interfaces import HearlessError, Prediction
 from hearless.pipeline import Pipeline
+from hearless.predict import Listener
 
 onnx = pytest.importorskip("onnx", reason="needs hearless[onnx]")
 pytest.importorskip("onnxruntime", reason="needs hearless[onnx]")
@@ -65,6 +67,26 @@ def int8(tmp_path_factory: pytest.TempPathFactory, held_out: Tensor, fp32: Expor
 def logits(pipeline: nn.Module, observation: Tensor) -> np.ndarray:
     with torch.no_grad():
         return pipeline(observation).logits.numpy()
+
+
+def test_a_file_is_not_sure_of_noise(fp32: Exported, tmp_path: Path) -> None:
+    """Calibrated on validation tones, it names all but one in twenty of other tones, and no noise and no silence."""
+    validation, classes = tones(60, seed=7)
+    rule = calibration.fit(np.eye(3)[classes], Artifact(fp32.path).logits(validation.numpy()), multi_label=False)
+    card = replace(CARD, temperature=rule.temperature, none_below=rule.none_below)
+    path = tmp_path / "net.onnx"
+    shutil.copyfile(fp32.path, path)
+    exporter._stamp(path, card)
+    artifact = Artifact(path)
+    listener = Listener(**artifact.listening)
+
+    def named(observation: np.ndarray) -> np.ndarray:
+        scores = calibration.scores(artifact.classify(observation, card.rate_hz), multi_label=False)
+        return listener.named(scores.astype(np.float32)).any(1)
+
+    assert named(tones(100, seed=8)[0].numpy()).mean() >= 0.85
+    for sound in calibration.noises(card.n_samples).values():
+        assert not named(sound).any()
 
 
 def test_the_file_gives_pytorchs_logits_for_any_number_of_clips_and_any_length(fp32: Exported) -> None:

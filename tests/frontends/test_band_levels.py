@@ -30,3 +30,11 @@ def test_wrong_input():
         BandLevels()(torch.zeros(1, 31, 8))
     with pytest.raises(HearlessError, match="floating point"):
         BandLevels()(torch.zeros(1, 29, 8, dtype=torch.int32))
+
+
+def test_octaves():
+    frontend = BandLevels(octaves="1/1")
+    assert frontend(torch.zeros(2, 10, 8)).shape == (2, 1, 10, 8)
+    assert frontend.n_bands == len(frontend.axes(8).band_hz) == 10
+    with pytest.raises(HearlessError, match=r"\[batch, 10, frame\].*bands from 31.6 Hz to 15.8 kHz"):
+        frontend(torch.zeros(2, 29, 8))

@@ -35,14 +35,19 @@ def test_what_does_not_fit_is_refused_with_the_command_that_makes_it_fit(
 ) -> None:
     table = log(street(80)).table
     wanted = Wanted()
-    with pytest.raises(HearlessError, match=r"thirds hears 1/3-octave levels, got 1/1; there is no transcoder for 1/1"):
+    said = r"thirds hears 1/3-octave levels every 0\.125 s, the log has 1/1-octave ones every 0\.125 s; train one for "
+    with pytest.raises(HearlessError, match=said + r"it: hearless train --set fast --set octaves=1/1\."):
         check(replace(table, kind="1/1"), listener, wanted)
+    octaves = replace(listener, kind="1/1")
+    assert check(replace(table, kind="1/1"), octaves, wanted) is None
+    with pytest.raises(HearlessError, match=r"train one for it: hearless train --set fast\."):
+        check(table, octaves, wanted)
     slow = replace(table, interval_s=1.0)
     with pytest.raises(
-        HearlessError, match=r"every 0\.125 s, the log has one every 1 s; .*hearless train --set slow\."
+        HearlessError, match=r"every 0\.125 s, the log has 1/3-octave ones every 1 s; .*hearless train --set slow\."
     ):
         check(slow, listener, wanted)
-    with pytest.raises(HearlessError, match=r"every 0\.5 s; log 0\.125 s or 1 s\."):
+    with pytest.raises(HearlessError, match=r"every 0\.5 s; log a level every 0\.125 s or 1 s\."):
         check(replace(table, interval_s=0.5), listener, wanted)
     assert check(slow, replace(listener, interval_s=1.0), wanted) is None
 
@@ -68,6 +73,7 @@ def test_wrong_options_are_refused(
 def test_the_rows_of_text_are_estimated_and_long_logs_are_averaged(log: Callable[..., LevelLog], street: Any) -> None:
     short, long = street(800), np.tile(street(800), (40, 1))
     assert n_rows(log(short)) == pytest.approx(800, rel=0.05)
+    assert n_rows(log(short[:40], name="brief.csv")) == 40  # all of it is looked at
     assert n_rows(log(short, name="log.npy", start=None)) == 800
     assert usual_every_s(log(short)) is None
     assert usual_every_s(log(long, name="long.npy", start=None)) == 60.0

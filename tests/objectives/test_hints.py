@@ -85,7 +85,7 @@ def test_a_teacher_that_is_linear_in_the_students_channels_is_told_exactly_at_an
 
 def test_training_the_regressor_finds_least_squares() -> None:
     student, teacher = {"b": STUDENT["b"]}, {"b": TEACHER["b"]}
-    objective = bound(student, teacher, hard_weight=0.0)
+    objective = bound(student, teacher, hint_weight=1.0, hard_weight=0.0)
     optimiser = torch.optim.LBFGS(objective.parameters(), max_iter=200, tolerance_grad=1e-12)
 
     def loss() -> Tensor:

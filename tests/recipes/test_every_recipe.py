@@ -34,17 +34,27 @@ TINY: dict[str, dict[str, Any]] = {
         "backbone": "mn04", "epochs": 1, "batch_size": 6, "clip_s": 0.5, "channels": 2, "layers": 2,
         "light_channels": 2, "light_blocks": 1, "head_epochs": 1, "head_batch_size": 6, "validation": 0.3,
     },
+    "ds_flexinet": {
+        "backbone": "sm1", "rate_hz": 16000, "clip_s": 0.5, "piece_s": 0.5, "share": 0.1, "teachers": "cp_resnet",
+        "teacher_seeds": 1, "teacher_epochs": 1, "teacher_batch_size": 8, "int8_epochs": 1, "stored_draws": 1, **SHORT,
+    },
 }  # fmt: skip
 """Words that make each folder's settings small."""
 
 WITH_WEIGHTS = ("spectral_transcoder",)
 """Folders whose classifiers are never trained from random weights."""
-ROWS = {"spectral_transcoder/table2": "PINV,CNN-mels,CNN-logits,light,classifier retrained,EfficientNet-B0"}
-"""All rows but EfficientNet-B7, whose 65 million parameters are counted elsewhere."""
+ROWS = {
+    "spectral_transcoder/table2": "PINV,CNN-mels,CNN-logits,light,classifier retrained,EfficientNet-B0",
+    "ds_flexinet/table2": "sm1;sm1, int8",
+    "ds_flexinet/table4": "no teacher;fused teachers;cp_resnet, FMS, seed 0",
+    "ds_flexinet/table5": "RN + FMS + ADIR;BN + FMS + DIR;RN by frequency + FMS + ADIR;RN",
+}
+"""Not all rows: EfficientNet-B7's 65 million parameters are counted elsewhere, others differ in size or seed alone."""
 
 MAKERS = {name: vars(door.recipe_module(name)) for name in door.recipe_names()}
 RECIPES = sorted(name for name, inside in MAKERS.items() if "recipe" in inside)
 STUDIES = sorted(name for name, inside in MAKERS.items() if "study" in inside)
+ANALYSES = sorted(name for name, inside in MAKERS.items() if "analyse" in inside)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +74,9 @@ def tiny_settings(weights: Path) -> Callable[[str], Any]:
         system = MAKERS[name].get("SETTINGS", name.partition("/")[0])
         words = dict(TINY[system])
         if system in WITH_WEIGHTS:
-            words |= {"weights": str(weights)} | ({"rows": ROWS[name]} if name in ROWS else {})
+            words |= {"weights": str(weights)}
+        if name in ROWS:
+            words |= {"rows": ROWS[name]}
         return door.settings(system, TABLE, **words)
 
     return make
@@ -102,12 +114,14 @@ def test_there_are_recipes_and_studies() -> None:
     assert {f"time_frequency_enhancer/{name}" for name in ("table2", "table3", "table4", "low_rate")} <= set(STUDIES)
     assert {"spectral_transcoder/table2", "spectral_transcoder/table3"} <= set(STUDIES)
     assert not set(RECIPES) & set(STUDIES)
-    assert set(MAKERS) == {*RECIPES, *STUDIES}
+    assert not set(ANALYSES) & {*RECIPES, *STUDIES}
+    assert set(MAKERS) == {*RECIPES, *STUDIES, *ANALYSES}
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_and_evaluates(lab: Lab, tiny_settings: Callable[[str], Any], name: str) -> None:
-    run = lab.run(shortened(MAKERS[name]["recipe"](tiny_settings(name))), "1", 0)
+    recipe = shortened(MAKERS[name]["recipe"](tiny_settings(name)))
+    run = lab.run(recipe, lab.folds(recipe.dataset)[0], 0)
     report = door.results([run])
     assert 0 <= report.rows[0].metrics[report.columns[0]].value <= 1
     assert all(np.isfinite(row["loss"]) for row in run.metrics())

@@ -179,6 +179,7 @@ def test_words_are_settings_as_values_or_as_text() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ({"protocol": "as_released"}, "protocol must be honest or paper"),
         ({"epoch": 3}, r"settings are multi_label, .*, protocol; got epoch\."),
         ({"bands": "few"}, r"bands must be int or None, got 'few'"),
         ({"epochs": True}, "epochs must be int, got True"),

@@ -72,6 +72,21 @@ def test_table_2_has_the_papers_rows_and_numbers(shared: Path, backbone: str, ne
 
 @pytest.mark.data
 @pytest.mark.parametrize(("backbone", "network"), [("resnet38", "PANN"), ("yamnet", "YAMNet")])
+def test_kl_mel_error_and_training_time_stand_beside_as_well(shared: Path, backbone: str, network: str) -> None:
+    columns = {"kl": "kl_logits", "mel_mse": "mse_mels", "training time": "training_time_s"}
+    theirs = [
+        {name: float(row[of]) for name, of in columns.items() if row[of]}
+        for row in printed(shared, "003_table2_tau2020_eval.csv")
+        if row["classifier"] == network
+    ]
+    study = table2.study([made(backbone)])
+    assert [row.published_more for row in study.rows if row.label != "light"] == theirs
+    assert [row.published_more for row in study.rows if row.label == "light"] == [{}]
+    assert study.training_time
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("backbone", "network"), [("resnet38", "PANN"), ("yamnet", "YAMNet")])
 def test_table_3_has_the_papers_numbers(shared: Path, backbone: str, network: str) -> None:
     theirs = {
         row["input"]: float(row["urbansound8k_accuracy_percent"]) / 100
@@ -178,19 +193,19 @@ def test_transcoders_of_heads_may_be_trained_on_more_tables() -> None:
 @pytest.mark.parametrize(("backbone", "target"), [("resnet38", "pann"), ("yamnet", "yamnet"), ("mn04", "mn04")])
 def test_words_reach_the_networks(backbone: str, target: str) -> None:
     settings = made(
-        backbone, interval="slow", bands="iec61260", channels="8", layers="3", light_channels="4", light_blocks=2,
-        dilation="2",
+        backbone, interval="slow", bands="iec61260", octaves="1/1", channels="8", layers="3", light_channels="4",
+        light_blocks=2, dilation="2",
     )  # fmt: skip
     cnn, small = cnn_logits.recipe(settings).student, light.recipe(settings).student
     assert cnn.enhancer is not None
     assert cnn.enhancer.arguments == {
         "target": target, "interval": "slow", "bands": "iec61260", "channels": 8, "layers": 3, "kernel_frames": 3,
-        "kernel_bands": 5, "dilation": 2,
+        "kernel_bands": 5, "dilation": 2, "octaves": "1/1", "seconds_apart": False,
     }  # fmt: skip
     assert small.enhancer is not None
     assert (small.enhancer.arguments["channels"], small.enhancer.arguments["blocks"]) == (4, 2)
-    assert cnn.capture == spec(ThirdOctave, interval="slow", bands="iec61260")
-    assert cnn.frontend == spec(BandLevels, input_rate_hz=1)
+    assert cnn.capture == spec(ThirdOctave, interval="slow", bands="iec61260", octaves="1/1")
+    assert cnn.frontend == spec(BandLevels, input_rate_hz=1, octaves="1/1")
     assert "-slow" in light.recipe(settings).name
 
 
@@ -233,3 +248,20 @@ def test_some_rows_of_a_table_can_be_made_alone() -> None:
 def test_wrong_words_are_refused(words: dict[str, Any], said: str) -> None:
     with pytest.raises(HearlessError, match=said):
         table2.study([made(**words)])
+
+
+DIGESTS = {
+    "PINV": ("7989d7fd8f75", "856ea562486b"),
+    "CNN-mels": ("f45e976d4048", "b23a2324c9d9"),
+    "CNN-logits": ("4d9842d531d3", "901cb32023cf"),
+    "light": ("403578fc0274", "b499549dd8b4"),
+    "classifier retrained": ("0c41ff59330a", "e9c51435b892"),
+}
+"""What runs of a row, and of a head behind it, have been called since the first release."""
+
+
+@pytest.mark.parametrize("label", DIGESTS)
+def test_runs_are_called_as_ever(label: str) -> None:
+    settings = made("yamnet")
+    recipe = table2.recipes(settings)[label]
+    assert (recipe.digest, head.recipe(settings, recipe).digest) == DIGESTS[label]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hearless.dsp.octave_bands import FLOOR_RMS, OFFSET_DB, RATE_HZ, band_weights, interval_of, tukey
+from hearless.dsp.octave_bands import FLOOR_RMS, OFFSET_DB, RATE_HZ, band_weights, bands_of, interval_of, tukey
 from hearless.dsp.resample import resample
 from hearless.interfaces import HearlessError
 
@@ -26,7 +26,7 @@ CACHED_VALUES = 2**18
 
 
 class ThirdOctave(nn.Module):
-    """Waveform → levels ``[batch, band, frame]`` in dB: 29 bands, 20 Hz to 12.5 kHz.
+    """Waveform → levels ``[batch, band, frame]`` in dB: 29 bands, 20 Hz to 12.5 kHz, or ten octaves from 31.5 Hz.
 
     The observation is levels, so ``rate_hz`` is levels per second (8 fast, 1 slow).  A band in which there is nothing
     at all lies at -154 dB; bands above the recording's own Nyquist frequency hold only what the resampler leaves.
@@ -34,20 +34,31 @@ class ThirdOctave(nn.Module):
     Args:
         interval: ``"fast"`` (125 ms) or ``"slow"`` (1 s).
         bands: ``"published"`` (paper 003's whole bins) or ``"iec61260"`` (bins split at the edges).
+        octaves: ``"1/3"``, or ``"1/1"``: ten octave bands, 31.5 Hz to 16 kHz (that one as far as 16 kHz).
+        misread_hz: a slip of paper 003's code, for tables that repeat it: the sound is resampled to this rate, its
+            samples are taken for 32 kHz ones and filled up with silence to whole seconds of those; 0: not.
 
     Raises:
-        HearlessError: an unknown interval or kind of bands.
+        HearlessError: an unknown interval or kind of bands, or a rate below 0.
     """
 
-    def __init__(self, *, interval: str = "fast", bands: str = "published") -> None:
+    ADDED_LATER: tuple[str, ...] = ("octaves", "misread_hz")
+
+    def __init__(
+        self, *, interval: str = "fast", bands: str = "published", octaves: str = "1/3", misread_hz: int = 0
+    ) -> None:
         super().__init__()
+        if misread_hz < 0:
+            raise HearlessError(f"ThirdOctave: misread_hz must be 0 or more, got {misread_hz}; the slip's is 16000.")
+        bands_of(octaves, "ThirdOctave")
+        self.octaves, self._misread_hz = octaves, misread_hz
         self._interval = interval_of(interval, "ThirdOctave")
         frame = self._interval.frame
         self.rate_hz = self._interval.rate_hz
         self.source_rate_hz = RATE_HZ
         self.minimum_rate_hz = 1
         window = tukey(frame)
-        shares = band_weights(bands, frame) * (2.0 / frame**2 / window.square().mean())
+        shares = band_weights(bands, frame, octaves) * (2.0 / frame**2 / window.square().mean())
         last = int(shares.any(dim=1).nonzero().max())
         self._exact = {"window": window, "shares": shares[: last + 1]}
         for name, table in self._exact.items():
@@ -57,7 +68,7 @@ class ThirdOctave(nn.Module):
         """Measure the levels of ``[batch, time]`` at ``rate_hz``; ``devices`` make no difference.
 
         Returns:
-            ``[batch, 29, frame]`` in dB, one frame at least.
+            ``[batch, 29, frame]`` (of octaves ``[batch, 10, frame]``) in dB, one frame at least.
 
         Raises:
             HearlessError: not floating-point samples ``[batch, time]``.
@@ -67,7 +78,9 @@ class ThirdOctave(nn.Module):
                 f"ThirdOctave: the waveform must be floating-point samples [batch, time], got {waveform.dtype} of "
                 f"shape {tuple(waveform.shape)}; add a batch axis or scale integers to -1…1."
             )
-        samples = resample(waveform, rate_hz, RATE_HZ)
+        samples = resample(waveform, rate_hz, self._misread_hz or RATE_HZ)
+        if self._misread_hz:
+            samples = nn.functional.pad(samples, (0, -samples.shape[1] % RATE_HZ))
         power = torch.cat([self._band_power(frames) for frames in self._frames(samples)], dim=1)
         level = 10.0 * torch.where(power > 0.0, power, FLOOR_RMS**2).log10() + OFFSET_DB
         return level.mT.contiguous()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hearless.dsp.atoms import atom_parts, frame_atoms
+from hearless.dsp.fourier import fourier_tables
 from hearless.dsp.pre_emphasis import pre_emphasis_taps, pre_emphasise
 from hearless.dsp.resample import ResamplingPlan, resampling_plan, run_plan
 from hearless.dsp.spectra import Analysis, fft_parts, fft_window
@@ -69,6 +70,8 @@ class MelPower(nn.Module):
         self.bin_hz = bin_hz
         mel, self.products = _laid_out(matrix[: len(bin_hz), : self.n_audible])
         self._register("mel", mel)
+        for i, (low, high, first, last) in enumerate(self.products):
+            self._register(f"run_{i}", mel[low:high, first:last:2])
         self._prepare(bin_hz)
 
     def _can_fft(self) -> bool:
@@ -81,6 +84,8 @@ class MelPower(nn.Module):
             self._register("taps", pre_emphasis_taps(self.analysis, self.rate_hz))
             self._register("window", fft_window(self.analysis, self.rate_hz))
             self.frame_values = 2 * int(self.analysis.fft_at(self.rate_hz))
+            for i, table in enumerate(fourier_tables(int(self.analysis.fft_at(self.rate_hz)))):
+                self._register(f"fourier_{i}", table)
         else:
             self.starts, atoms = frame_atoms(self.analysis, self.rate_hz, bin_hz)
             self._register("atoms", atoms)
@@ -129,15 +134,25 @@ class MelPower(nn.Module):
     def _power(self, samples: Tensor, n_frames: int, other: tuple[Tensor, Runs] | None) -> Tensor:
         power = self._parts(samples, n_frames).square()
         mel, runs = other or (self._table("mel", samples), self.products)
+        if other is None and torch.compiler.is_exporting():
+            return self._by_runs(power)
         products = [mel[low:high, first:last] @ power[..., first:last].mT for low, high, first, last in runs]
         return torch.cat(products, dim=-2)
+
+    def _by_runs(self, power: Tensor) -> Tensor:
+        """Multiply with what is used of the Mel matrix, a table a run, so that a file keeps nothing else of it."""
+        sums = power.reshape(*power.shape[:-1], -1, 2).sum(-1).mT
+        reached = [sums[..., first // 2 : (last + 1) // 2, :] for _, _, first, last in self.products]
+        return torch.cat([self._table(f"run_{i}", sums) @ bins for i, bins in enumerate(reached)], dim=-2)
 
     def _parts(self, samples: Tensor, n_frames: int) -> Tensor:
         if not self.by_fft:
             return atom_parts(samples, self._table("atoms", samples), self.starts, self.hop.numerator, n_frames)
         if self.analysis.pre_emphasis:
             samples = pre_emphasise(samples, self._table("taps", samples))
-        return fft_parts(samples, self._table("window", samples), self.hop.numerator, n_frames)
+        inner, turns, outer = (self._table(f"fourier_{i}", samples) for i in range(3))
+        window = self._table("window", samples)
+        return fft_parts(samples, window, self.hop.numerator, n_frames, (inner, turns, outer))
 
 
 def _last(flags: Tensor) -> int:

@@ -1,7 +1,8 @@
-"""One-third-octave bands from 20 Hz to 12.5 kHz, laid over the bins of a spectrum.
+"""One-third-octave bands from 20 Hz to 12.5 kHz, or octave bands from 31.5 Hz to 16 kHz, over the bins of a spectrum.
 
 IEC 61260-1, base ten: band ``i`` is centred on ``1000 * 10 ** ((i - 17) / 10)`` Hz, its edges lie a factor
-``10 ** (1 / 20)`` away.  Two ways to share out the bins, which lie ``rate / n_fft`` apart:
+``10 ** (1 / 20)`` away; an octave is three of them.  Of the highest octave only what lies below half the rate (16 kHz)
+is measured; its band ends at 22.4 kHz.  Two ways to share out the bins, which lie ``rate / n_fft`` apart:
 
 * ``"published"`` (paper 003): whole bins from ``ceil(low / distance)`` to ``ceil(high / distance)``, both included, so
   that neighbours share one bin; levels of all bands add to a little more than the sound's energy.
@@ -38,6 +39,8 @@ NOMINAL_HZ = (
 
 N_BANDS = len(NOMINAL_HZ)
 CENTRE_HZ = tuple(1000.0 * 10.0 ** ((band - 17) / 10) for band in range(N_BANDS))
+OCTAVES = {"1/3": range(-17, 12), "1/1": range(-15, 13, 3)}
+"""The bands of thirds of an octave and of octaves, counted in thirds from 1 kHz."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,38 @@ def interval_of(name: str, owner: str) -> Interval:
     return INTERVALS[name]
 
 
-def edges_hz() -> Tensor:
-    """Return the 30 edges of the 29 bands, float64."""
-    return 1000.0 * 10.0 ** ((torch.arange(N_BANDS + 1, dtype=torch.float64) - 17.5) / 10)
+def bands_of(octaves: str, owner: str) -> range:
+    """Return the bands of ``"1/3"`` or ``"1/1"`` octaves; ``owner`` names who asks, for the error."""
+    if octaves not in OCTAVES:
+        raise HearlessError(f"{owner}: octaves must be one of {', '.join(OCTAVES)}, got {octaves!r}.")
+    return OCTAVES[octaves]
+
+
+def centres_hz(octaves: str = "1/3") -> tuple[float, ...]:
+    """Return the exact centres of the bands."""
+    return tuple(1000.0 * 10.0 ** (band / 10) for band in OCTAVES[octaves])
+
+
+def nominal_hz(octaves: str = "1/3") -> tuple[float, ...]:
+    """Return what meters call the bands."""
+    return tuple([*NOMINAL_HZ, 16000.0][band + 17] for band in OCTAVES[octaves])
+
+
+def edges_hz(octaves: str = "1/3") -> Tensor:
+    """Return where the bands meet, one more than there are bands, float64."""
+    bands = OCTAVES[octaves]
+    places = torch.arange(len(bands) + 1, dtype=torch.float64) * bands.step
+    return 1000.0 * 10.0 ** ((places + (bands.start - bands.step / 2)) / 10)
 
 
 @lru_cache(maxsize=8)
-def band_weights(bands: str, n_fft: int) -> Tensor:
+def band_weights(bands: str, n_fft: int, octaves: str = "1/3") -> Tensor:
     """Return which share of each bin of an ``n_fft``-point spectrum at `RATE_HZ` belongs to which band.
 
     Args:
         bands: ``"published"`` or ``"iec61260"``.
         n_fft: length of the Fourier transform; it must set at least one bin into each band.
+        octaves: ``"1/3"`` or ``"1/1"``.
 
     Returns:
         float64 ``[bin, band]`` of 0 to 1.  Shared: do not write into it.
@@ -94,7 +117,7 @@ def band_weights(bands: str, n_fft: int) -> Tensor:
     """
     if bands not in BANDS:
         raise HearlessError(f"bands must be one of {', '.join(BANDS)}, got {bands!r}.")
-    places = edges_hz() * n_fft / RATE_HZ
+    places = edges_hz(octaves) * n_fft / RATE_HZ
     number = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None]
     low, high = places[:-1], places[1:]
     if bands == "published":

@@ -19,6 +19,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
+from hearless.dsp.fourier import fourier_parts
 from hearless.dsp.resample import resampled_length
 from hearless.interfaces import HearlessError
 
@@ -101,22 +102,38 @@ def fft_window(analysis: Analysis, rate_hz: int) -> Tensor:
     return hann(time / rate_hz, analysis.support_s) * (analysis.rate_hz / rate_hz)
 
 
-def fft_parts(waveform: Tensor, window: Tensor, hop: int, n_frames: int) -> Tensor:
+def fft_parts(
+    waveform: Tensor, window: Tensor, hop: int, n_frames: int, tables: tuple[Tensor, Tensor, Tensor] | None = None
+) -> Tensor:
     """Window and Fourier-transform centred frames.
+
+    While a front end is exported, it does so by matrix products, on frames put together of hops: onnxruntime's own
+    transform, and its gathering of frames sample by sample, are slower.
 
     Args:
         waveform: ``[batch, time]``, already pre-emphasised.
         window: ``[fft]`` of `fft_window`.
         hop: in samples.
         n_frames: frames wanted.
+        tables: of `hearless.dsp.fourier.fourier_tables`, for the products.
 
     Returns:
         parts ``[batch, frame, 2 * bin]``; the edges are reflected as in the published front ends.
     """
     n_fft = window.shape[0]
     padded = reflect(waveform, n_fft // 2, n_fft // 2, (n_frames - 1) * hop + n_fft)
+    if tables is not None and torch.compiler.is_exporting():
+        return fourier_parts(_of_hops(padded, n_fft, hop, n_frames) * window, tables)
     frames = padded.unfold(-1, n_fft, hop)[:, :n_frames] * window
     return torch.view_as_real(torch.fft.rfft(frames)).flatten(-2)
+
+
+def _of_hops(padded: Tensor, n_fft: int, hop: int, n_frames: int) -> Tensor:
+    """Return the frames ``[batch, frame, fft]`` that unfolding would give, put together of pieces of a hop."""
+    pieces = -(-n_fft // hop)
+    wanted = (n_frames + pieces - 1) * hop
+    hops = torch.nn.functional.pad(padded, (0, pieces * hop))[:, :wanted].reshape(padded.shape[0], -1, hop)
+    return torch.cat([hops[:, i : i + n_frames] for i in range(pieces)], dim=-1)[..., :n_fft]
 
 
 def reflect(waveform: Tensor, before: int, after: int, at_least: int) -> Tensor:

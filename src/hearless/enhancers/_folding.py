@@ -90,19 +90,28 @@ def require_target(name: str, owner: str) -> Target:
 
 
 @lru_cache(maxsize=8)
-def spectrum_of_bands(bands: str, interval: str) -> Tensor:
+def spectrum_of_bands(bands: str, interval: str, octaves: str = "1/3") -> Tensor:
     """Return the clipped pseudo-inverse of the band matrix: float64 ``[bin, band]``, band power → power spectrum."""
-    matrix = band_weights(bands, INTERVALS[interval].frame)
+    matrix = band_weights(bands, INTERVALS[interval].frame, octaves)
     inverse: Tensor = torch.linalg.pinv(matrix.T, rtol=1e-15)
     return inverse.clamp(min=0.0)
 
 
 @lru_cache(maxsize=32)
-def folded(target: str, interval: str, bands: str) -> Tensor:
+def folded(target: str, interval: str, bands: str, octaves: str = "1/3") -> Tensor:
     """Return float64 ``[Mel band, level band]``: ``10 ** (level / 10)`` → Mel power.  Shared: do not write into it."""
     wanted, frame = TARGETS[target], INTERVALS[interval].frame
     hz = torch.arange(frame // 2 + 1, dtype=torch.float64) * (RATE_HZ / frame)
     measured = 10.0 ** (-OFFSET_DB / 10.0) * frame**2 / 2.0 * wanted.gain(frame)
-    spectrum = spectrum_of_bands(bands, interval) * wanted.response(hz)[:, None]
+    spectrum = spectrum_of_bands(bands, interval, octaves) * wanted.response(hz)[:, None]
     matrix: Tensor = wanted.weights(tuple(hz.tolist())).T @ spectrum * measured
     return matrix
+
+
+def by_second(transcode: Callable[[Tensor], Tensor], levels: Tensor, levels_per_s: int, last_frame: int) -> Tensor:
+    """Return what transcoding levels ``[batch, 1, band, frame]`` second by second gives, as paper 003's code does.
+
+    The seconds are put behind one another; of all but the last their ``last_frame`` frames are dropped.
+    """
+    made = [transcode(second) for second in torch.split(levels, levels_per_s, dim=3)]
+    return torch.cat([*(one[..., : one.shape[3] - last_frame] for one in made[:-1]), made[-1]], dim=3)

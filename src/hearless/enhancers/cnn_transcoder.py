@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from hearless.enhancers._sounding import mel_axes, sounded
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
-from hearless.interfaces import HearlessError
+from hearless.interfaces import Axes, HearlessError
 
 EXAMPLE: dict[str, Any] = {"target": "pann", "channels": 4, "layers": 3}
 
@@ -33,10 +34,14 @@ class CNNTranscoder(nn.Module):
         kernel_frames: odd length of a kernel over time.
         kernel_bands: odd length of a kernel over Mel bands.
         dilation: distance between a kernel's taps.
+        octaves: bands of the levels, ``"1/3"`` or ``"1/1"``.
+        seconds_apart: transcode every second by itself, as paper 003's code does; False: a log as a whole.
 
     Raises:
         HearlessError: an unknown target, interval or kind of bands, or a size out of range.
     """
+
+    ADDED_LATER: tuple[str, ...] = ("octaves", "seconds_apart")
 
     def __init__(
         self,
@@ -49,11 +54,14 @@ class CNNTranscoder(nn.Module):
         kernel_frames: int = 3,
         kernel_bands: int = 5,
         dilation: int = 1,
+        octaves: str = "1/3",
+        seconds_apart: bool = False,
     ) -> None:
         super().__init__()
         _check(channels, layers, kernel_frames, kernel_bands, dilation)
-        self.pinv = PINVTranscoder(target=target, interval=interval, bands=bands)
-        self.n_bands = self.pinv.n_bands
+        self.pinv = PINVTranscoder(target=target, interval=interval, bands=bands, octaves=octaves)
+        self._apart = seconds_apart
+        self._name, self.n_bands = target, self.pinv.n_bands
         widths = [1, *([channels] * (layers - 1)), 1]
         kernel = (kernel_frames, kernel_bands)
         reach = [dilation * (size // 2) for size in kernel]
@@ -70,9 +78,24 @@ class CNNTranscoder(nn.Module):
         Raises:
             HearlessError: another number of bands, or no frames.
         """
+        return self.pinv.in_seconds(self._transcode, features) if self._apart else self._transcode(features)
+
+    def _transcode(self, features: Tensor) -> Tensor:
         rough: Tensor = self.pinv(features)
         residual: Tensor = self.mod_conv(rough.mT).mT
         return rough - residual
+
+    def axes(self, n_frames: int) -> Axes:
+        """Say where so many Mel frames lie."""
+        return mel_axes(self._name, n_frames)
+
+    def sound(self, features: Tensor, generator: Generator) -> tuple[Tensor, int]:
+        """Return samples ``[batch, time]`` of Mel features that it made, and their rate in Hz; see `_sounding`.
+
+        Raises:
+            HearlessError: another number of bands, or values that are no sound's.
+        """
+        return sounded(features, self._name, generator, learned=True)
 
 
 def _check(channels: int, layers: int, kernel_frames: int, kernel_bands: int, dilation: int) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from hearless.enhancers._sounding import mel_axes, sounded
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
-from hearless.interfaces import HearlessError
+from hearless.interfaces import Axes, HearlessError
 
 EXAMPLE: dict[str, Any] = {"target": "pann", "channels": 4, "blocks": 2}
 
@@ -36,10 +37,14 @@ class LightTranscoder(nn.Module):
         bands: how the levels shared out the bins, ``"published"`` or ``"iec61260"``.
         channels: of the inner layers.
         blocks: depthwise-separable blocks between the first and the last convolution.
+        octaves: bands of the levels, ``"1/3"`` or ``"1/1"``.
+        seconds_apart: transcode every second by itself, as paper 003's code does; False: a log as a whole.
 
     Raises:
         HearlessError: an unknown target, interval or kind of bands, or a size below 1.
     """
+
+    ADDED_LATER: tuple[str, ...] = ("octaves", "seconds_apart")
 
     def __init__(
         self,
@@ -49,14 +54,17 @@ class LightTranscoder(nn.Module):
         bands: str = "published",
         channels: int = 32,
         blocks: int = 6,
+        octaves: str = "1/3",
+        seconds_apart: bool = False,
     ) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
             raise HearlessError(
                 f"LightTranscoder: channels and blocks must be at least 1, got {channels} and {blocks}; try 32 and 6."
             )
-        self.pinv = PINVTranscoder(target=target, interval=interval, bands=bands)
-        self.n_bands = self.pinv.n_bands
+        self.pinv = PINVTranscoder(target=target, interval=interval, bands=bands, octaves=octaves)
+        self._apart = seconds_apart
+        self._name, self.n_bands = target, self.pinv.n_bands
         self.first = nn.Sequential(nn.ReplicationPad2d(PAD), nn.Conv2d(1, channels, KERNEL), nn.ReLU())
         self.blocks = nn.ModuleList(_block(channels) for _ in range(blocks))
         self.last = nn.Sequential(nn.ReplicationPad2d(PAD), nn.Conv2d(channels, 1, KERNEL))
@@ -69,12 +77,27 @@ class LightTranscoder(nn.Module):
         Raises:
             HearlessError: another number of bands, or no frames.
         """
+        return self.pinv.in_seconds(self._transcode, features) if self._apart else self._transcode(features)
+
+    def _transcode(self, features: Tensor) -> Tensor:
         rough: Tensor = self.pinv(features)
         x = self.first(rough.mT)
         for block in self.blocks:
             x = x + block(x)
         residual: Tensor = self.last(x).mT
         return rough - residual
+
+    def axes(self, n_frames: int) -> Axes:
+        """Say where so many Mel frames lie."""
+        return mel_axes(self._name, n_frames)
+
+    def sound(self, features: Tensor, generator: Generator) -> tuple[Tensor, int]:
+        """Return samples ``[batch, time]`` of Mel features that it made, and their rate in Hz; see `_sounding`.
+
+        Raises:
+            HearlessError: another number of bands, or values that are no sound's.
+        """
+        return sounded(features, self._name, generator, learned=True)
 
 
 def _block(channels: int) -> nn.Sequential:

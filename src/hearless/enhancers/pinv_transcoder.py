@@ -11,14 +11,16 @@ published one, for windows of 1,024 and 512, is by a tone's peak bin), pre-empha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from hearless.dsp.octave_bands import BANDS, N_BANDS, interval_of
-from hearless.enhancers._folding import folded, require_target
-from hearless.interfaces import HearlessError
+from hearless.dsp.octave_bands import BANDS, bands_of, interval_of
+from hearless.enhancers._folding import by_second, folded, require_target
+from hearless.enhancers._sounding import mel_axes, sounded
+from hearless.interfaces import Axes, HearlessError
 
 EXAMPLE: dict[str, Any] = {"target": "pann"}
 
@@ -36,19 +38,27 @@ class PINVTranscoder(nn.Module):
         target: whose features: ``"pann"``, ``"yamnet"`` or ``"mn04"``.
         interval: of the levels, ``"fast"`` (125 ms) or ``"slow"`` (1 s).
         bands: how the levels shared out the bins, ``"published"`` or ``"iec61260"``.
+        octaves: bands of the levels, ``"1/3"`` or ``"1/1"``.
+        seconds_apart: transcode every second by itself, as paper 003's code does; False: a log as a whole.
 
     Raises:
         HearlessError: an unknown target, interval or kind of bands.
     """
 
-    def __init__(self, *, target: str = "pann", interval: str = "fast", bands: str = "published") -> None:
+    ADDED_LATER: tuple[str, ...] = ("octaves", "seconds_apart")
+
+    def __init__(
+        self, *, target: str = "pann", interval: str = "fast", bands: str = "published", octaves: str = "1/3",
+        seconds_apart: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         if bands not in BANDS:
             raise HearlessError(f"PINVTranscoder: bands must be one of {', '.join(BANDS)}, got {bands!r}.")
-        self._target = require_target(target, "PINVTranscoder")
+        self._name, self._target = target, require_target(target, "PINVTranscoder")
         self._levels_per_s = interval_of(interval, "PINVTranscoder").rate_hz
         self.n_bands = self._target.n_bands
-        self._exact = folded(target, interval, bands)
+        self._n_levels, self._apart = len(bands_of(octaves, "PINVTranscoder")), seconds_apart
+        self._exact = folded(target, interval, bands, octaves)
         self.register_buffer("matrix", self._exact.float(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -57,12 +67,31 @@ class PINVTranscoder(nn.Module):
         Raises:
             HearlessError: another number of bands, or no frames.
         """
-        if features.ndim != 4 or features.shape[1:3] != (1, N_BANDS) or features.shape[3] < 1:
+        if features.ndim != 4 or features.shape[1:3] != (1, self._n_levels) or features.shape[3] < 1:
             raise HearlessError(
                 f"PINVTranscoder: levels must be [batch, 1, band, frame], got {list(features.shape)}; give the "
-                f"{N_BANDS} bands and one frame or more of the frontend BandLevels."
+                f"{self._n_levels} bands and one frame or more of the frontend BandLevels."
             )
+        return self.in_seconds(self._transcode, features) if self._apart else self._transcode(features)
+
+    def in_seconds(self, transcode: Callable[[Tensor], Tensor], levels: Tensor) -> Tensor:
+        """Return what ``transcode`` makes of levels second by second, put behind one another."""
+        return by_second(transcode, levels, self._levels_per_s, self._target.last_frame)
+
+    def _transcode(self, features: Tensor) -> Tensor:
         matrix = self.get_buffer("matrix") if features.dtype == torch.float32 else self._exact.to(features)
         mel = matrix @ (10.0 ** (features[:, 0] / 10.0))
         n_frames = self._target.n_frames(features.shape[3], self._levels_per_s)
         return self._target.log(nn.functional.interpolate(mel, size=n_frames, mode="linear")).unsqueeze(1)
+
+    def axes(self, n_frames: int) -> Axes:
+        """Say where so many Mel frames lie."""
+        return mel_axes(self._name, n_frames)
+
+    def sound(self, features: Tensor, generator: Generator) -> tuple[Tensor, int]:
+        """Return samples ``[batch, time]`` of Mel features that it made, and their rate in Hz; see `_sounding`.
+
+        Raises:
+            HearlessError: another number of bands, or values that are no sound's.
+        """
+        return sounded(features, self._name, generator, learned=False)

@@ -6,7 +6,10 @@ with the artifacts that run without it.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +22,7 @@ from hearless.artifact import Card
 from hearless.exports import TOLERANCE, Floats, Whole, compare, completed, gate, missing, refused, stored
 from hearless.interfaces import HearlessError
 from hearless.pipeline import Pipeline
-from hearless.quantize import n_int8
+from hearless.quantize import n_int8, quiet
 
 
 class Program:
@@ -34,8 +37,9 @@ class Program:
         if not self.path.is_file() or not beside.is_file():
             raise HearlessError(f"{path} needs its card {beside.name} beside it; export the run again.")
         self.card = Card.from_text(beside.read_text(encoding="utf-8"), str(beside))
-        self._program = _program(self.path)
-        self._method = self._program.load_method("forward")
+        with quiet(), _silent():
+            self._program = _program(self.path)
+            self._method = self._program.load_method("forward")
 
     def logits(self, observation: Floats) -> Floats:
         """Return the network's own logits ``[n, class]`` of observations ``[n, …, time]``, clip by clip.
@@ -57,12 +61,26 @@ class Program:
         Raises:
             HearlessError: another rate than the sensor's, or what `logits` refuses.
         """
-        if rate_hz != self.card.rate_hz:
-            raise HearlessError(
-                f"{self.path} hears {self.card.rate_hz} Hz and nothing else, got a waveform at {rate_hz} Hz; "
-                f"resample it to {self.card.rate_hz} Hz first or export a run of that rate."
-            )
-        return self.logits(waveform) / np.float32(self.card.temperature)
+        self.card.check_rate(rate_hz, self.path)
+        return self.card.calibrated(self.logits(waveform))
+
+    @property
+    def listening(self) -> dict[str, Any]:
+        """The arguments of a `hearless.predict.Listener`."""
+        return self.card.listening(self.classify)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what ExecuTorch's C++ tells of the processor, straight to the file of stderr, off the terminal."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def card_path(path: str | Path) -> Path:

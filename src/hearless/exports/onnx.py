@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hearless.artifact import INPUT, KEY, OUTPUT, Artifact, Card
 from hearless.exports import TOLERANCE, Whole, compare, completed, gate, missing, refused, shortest
+from hearless.exports._fusing import fuse_instance_norms
 from hearless.interfaces import HearlessError
 from hearless.pipeline import Pipeline
 
@@ -151,6 +152,7 @@ def _written(
 
 def _saved(model: Any, path: Path, card: Card) -> Card:
     """Write a model and return its card, counted and stamped into it."""
+    fuse_instance_norms(model)
     _name_parts(model)
     _package().save(model, str(path))
     counted = _counted(path, card)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hearless.dsp.octave_bands import CENTRE_HZ, INTERVALS, N_BANDS
+from hearless.dsp.octave_bands import INTERVALS, bands_of, centres_hz
 from hearless.interfaces import Axes, HearlessError
 
 EXAMPLE: dict[str, Any] = {"input_rate_hz": 8}
@@ -20,16 +20,19 @@ OBSERVES = "levels"
 
 
 class BandLevels(nn.Module):
-    """Levels ``[batch, 29, frame]`` → features ``[batch, 1, 29, frame]``, both in dB.
+    """Levels ``[batch, 29, frame]`` → features ``[batch, 1, 29, frame]``, both in dB; of octaves 10 in place of 29.
 
     Args:
         input_rate_hz: levels per second: 8 (fast) or 1 (slow).
+        octaves: ``"1/3"`` or ``"1/1"``.
 
     Raises:
-        HearlessError: another rate.
+        HearlessError: another rate, or other bands.
     """
 
-    def __init__(self, *, input_rate_hz: int = 8) -> None:
+    ADDED_LATER: tuple[str, ...] = ("octaves",)
+
+    def __init__(self, *, input_rate_hz: int = 8, octaves: str = "1/3") -> None:
         super().__init__()
         known = [interval.rate_hz for interval in INTERVALS.values()]
         if input_rate_hz not in known:
@@ -38,22 +41,23 @@ class BandLevels(nn.Module):
                 f"got {input_rate_hz}; a waveform needs another front end."
             )
         self.input_rate_hz = input_rate_hz
-        self.n_bands = N_BANDS
+        self.n_bands = len(bands_of(octaves, "BandLevels"))
+        self._centres_hz = centres_hz(octaves)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return features ``[batch, 1, 29, frame]``.
+        """Return features ``[batch, 1, band, frame]``.
 
         Raises:
-            HearlessError: not floating-point levels ``[batch, 29, frame]``.
+            HearlessError: not floating-point levels ``[batch, band, frame]`` of these bands.
         """
-        if observation.ndim != 3 or observation.shape[1] != N_BANDS or not observation.is_floating_point():
+        if observation.ndim != 3 or observation.shape[1] != self.n_bands or not observation.is_floating_point():
             raise HearlessError(
-                f"BandLevels: levels must be floating point [batch, {N_BANDS}, frame], got {observation.dtype} of "
-                f"shape {tuple(observation.shape)}; give what ThirdOctave returns, or a table's bands from 20 Hz to "
-                "12.5 kHz."
+                f"BandLevels: levels must be floating point [batch, {self.n_bands}, frame], got {observation.dtype} "
+                f"of shape {tuple(observation.shape)}; give what ThirdOctave returns, or a table's bands from "
+                f"{self._centres_hz[0]:.3g} Hz to {self._centres_hz[-1] / 1000:.3g} kHz."
             )
         return observation.unsqueeze(1)
 
     def axes(self, n_samples: int) -> Axes:
         """Say where the features of ``n_samples`` levels lie."""
-        return Axes(CENTRE_HZ, 1.0 / self.input_rate_hz, n_samples)
+        return Axes(self._centres_hz, 1.0 / self.input_rate_hz, n_samples)

@@ -8,6 +8,7 @@ call goes on and ends in the same bytes.
 
 from __future__ import annotations
 
+from hearless.logs.beginning import beginning
 from hearless.logs.listening import LevelListener, Wanted, check, labels_of, n_rows, seconds_of, usual_every_s
 from hearless.logs.stretches import Place, Stretch, sources
 from hearless.logs.tables import COLUMNS, by_hour, read_table, rows_of
@@ -21,6 +22,7 @@ __all__ = [
     "Stretch",
     "Wanted",
     "Written",
+    "beginning",
     "by_hour",
     "check",
     "labels_of",

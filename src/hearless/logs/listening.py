@@ -17,6 +17,9 @@ LONG_S = 3600.0
 """A log longer than this is averaged over `EVERY_S` unless told otherwise."""
 
 EVERY_S = 60.0
+INTERVALS_S = {"fast": 0.125, "slow": 1.0}
+"""The intervals that models are trained for, by the names of their setting."""
+
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +36,8 @@ class LevelListener:
         window_s: how much it hears at once.
         kind: the bands it hears, as `LevelTable.kind` says them.
         name: what it is called.
-        trained_by: the command that trains one like it, ``{interval}`` in the place of "fast" or "slow".
+        trained_by: the command that trains one like it for thirds of octaves, ``{interval}`` in the place of "fast" or
+            "slow".
     """
 
     classify: Callable[[Floats], npt.NDArray[Any]]
@@ -73,20 +77,14 @@ def check(table: LevelTable, listener: LevelListener, wanted: Wanted) -> None:
     """Refuse a log that the listener was not trained for, and options that break a rule.
 
     Raises:
-        HearlessError: bands, interval, hop, period, or labels that do not fit; a wrong interval names the command that
-            trains for it.
+        HearlessError: bands, interval, hop, period, or labels that do not fit; of wrong bands or a wrong interval it
+            names the command that trains for them.
     """
-    if table.kind != listener.kind:
+    same_pace = abs(table.interval_s / listener.interval_s - 1.0) <= 0.01
+    if table.kind != listener.kind or not same_pace:
         raise HearlessError(
-            f"{table.path}: {listener.name} hears {listener.kind}-octave levels, got {table.kind}; there is no "
-            f"transcoder for {table.kind} octaves, let the meter write {listener.kind} ones (20 Hz to 12.5 kHz)."
-        )
-    if abs(table.interval_s / listener.interval_s - 1.0) > 0.01:
-        known = {0.125: "fast", 1.0: "slow"}.get(table.interval_s)
-        remedy = f"train one for it: {listener.trained_by.format(interval=known)}" if known else "log 0.125 s or 1 s"
-        raise HearlessError(
-            f"{table.path}: {listener.name} hears a level every {listener.interval_s:g} s, the log has one every "
-            f"{table.interval_s:g} s; {remedy}."
+            f"{table.path}: {listener.name} hears {listener.kind}-octave levels every {listener.interval_s:g} s, the "
+            f"log has {table.kind}-octave ones every {table.interval_s:g} s; {_remedy(table, listener)}."
         )
     hop_s = listener.window_s if wanted.hop_s is None else wanted.hop_s
     if not 1 <= round(hop_s / listener.interval_s) <= listener.n_rows:
@@ -101,6 +99,15 @@ def check(table: LevelTable, listener: LevelListener, wanted: Wanted) -> None:
             f"only must name classes of the model, got {', '.join(unknown)}; "
             f"{'like it: ' if near else 'such as '}{', '.join((near or listener.labels)[:10])}."
         )
+
+
+def _remedy(table: LevelTable, listener: LevelListener) -> str:
+    """Return the command that trains a model for a log's bands and interval, or what the meter should write."""
+    known = [name for name, interval_s in INTERVALS_S.items() if abs(table.interval_s / interval_s - 1.0) <= 0.01]
+    if not known:
+        return f"log a level every {' or '.join(f'{interval_s:g} s' for interval_s in INTERVALS_S.values())}"
+    octaves = "" if table.kind == "1/3" else f" --set octaves={table.kind}"
+    return f"train one for it: {listener.trained_by.format(interval=known[0])}{octaves}"
 
 
 def seconds_of(text: str) -> float:
@@ -126,12 +133,12 @@ def labels_of(text: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def n_rows(log: LevelLog) -> int:
-    """Return how many rows a log has: what the file says, else an estimate from its size."""
+    """Return how many rows a log has: what the file says, else an estimate from its size, less the header."""
     if log.table.n_rows is not None:
         return log.table.n_rows
     with log.table.path.open("rb") as file:
         head = file.read(1 << 16)
-    return max(1, round(log.table.path.stat().st_size * max(1, head.count(b"\n")) / len(head)))
+    return max(1, round(log.table.path.stat().st_size * max(1, head.count(b"\n")) / len(head)) - 1)
 
 
 def usual_every_s(log: LevelLog) -> float | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hearless.levels.tables import extra
 from hearless.logs.listening import Wanted
 from hearless.logs.stretches import Stretch
 from hearless.pictures import Hours
+from hearless.writing import to_parquet
 
 COLUMNS = ("start", "end", "label", "score", "missing")
 HOUR_S = 3600.0
@@ -45,36 +45,15 @@ def moment(time_s: float, start: datetime | None) -> str:
     )
 
 
-def lines(rows: Iterable[Sequence[str]]) -> bytes:
-    """Return rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
 def finish(partial: Path, out: Path, start: datetime | None) -> None:
     """Give the finished rows their name, as Parquet where that is asked for."""
     if out.suffix.lower() == ".csv":
         partial.replace(out)
         return
-    made = out.with_name(out.name + ".part")
-    _write_parquet(made, partial, start)
-    made.replace(out)
+    clock = "double" if start is None else "utc_ms" if start.tzinfo else "ms"
+    types = (clock, clock, "string", "float", "float")
+    to_parquet(partial, out, dict(zip(COLUMNS, types, strict=True)))
     partial.unlink()
-
-
-def _write_parquet(path: Path, partial: Path, start: datetime | None) -> None:
-    """Turn finished rows into Parquet, block by block."""
-    arrow, reader, parquet = (extra(name, path) for name in ("pyarrow", "pyarrow.csv", "pyarrow.parquet"))
-    clock = arrow.float64() if start is None else arrow.timestamp("ms", tz="UTC" if start.tzinfo else None)
-    types = (clock, clock, arrow.string(), arrow.float32(), arrow.float32())
-    options = reader.ConvertOptions(column_types=dict(zip(COLUMNS, types, strict=True)))
-    with (
-        reader.open_csv(partial, convert_options=options) as rows,
-        parquet.ParquetWriter(path, rows.schema) as writer,
-    ):
-        for batch in rows:
-            writer.write_batch(batch)
 
 
 def read_table(path: str | Path) -> Iterator[tuple[datetime, datetime, str, float, float]]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from hearless.levels import LevelLog
 from hearless.levels.tables import extra
 from hearless.logs.listening import LevelListener, Wanted, check, n_rows
 from hearless.logs.stretches import Place, sources
-from hearless.logs.tables import COLUMNS, finish, lines, rows_of
+from hearless.logs.tables import COLUMNS, finish, rows_of
+from hearless.writing import lines, synced
 
 JOURNAL_S = 2.0
 """Seconds between two entries of the journal."""
@@ -136,17 +137,11 @@ def _write_rows(
             file.write(lines(rows))
             n += len(rows)
             if time.monotonic() - kept_at >= JOURNAL_S:
-                journal.keep("rows", _synced(file), n)
+                journal.keep("rows", synced(file), n)
                 kept_at = time.monotonic()
             if on_progress:
                 on_progress(place.n_rows, max(total, place.n_rows))
-        journal.keep("whole", _synced(file), n)
-
-
-def _synced(file: IO[bytes]) -> int:
-    file.flush()
-    os.fsync(file.fileno())
-    return file.tell()
+        journal.keep("whole", synced(file), n)
 
 
 def identity(path: Path) -> str:

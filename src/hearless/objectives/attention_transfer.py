@@ -4,7 +4,8 @@
 activations, a vector over bands and frames, divided by its length.  It asks for no common number of channels and adds
 no parameters.  beta (1000) over the number of places and of clips is the paper's weight: the squared differences are
 averaged over both, and summed over pairs, of which the paper takes one for each of a network's three or four groups:
-name as many, for all pairs of a deep network outweigh the labels.
+name as many, for all pairs of a deep network outweigh the labels.  The authors' code (and RepDistiller) leaves out the
+half, so its 1000 is 2000 here.
 
 Differs: the distance is squared, which is smooth where student and teacher agree.  Of two sizes, as a low-rate student
 and its teacher have, the larger map of energies is averaged down before it is divided by its length.  Each axis is then

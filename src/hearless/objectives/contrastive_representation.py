@@ -5,11 +5,12 @@ embedding must tell which one the other's is of.  Two linear maps made in `bind`
 to one dimension, where vectors of length 1 are compared by their dot product over the temperature.  The log of the
 batch size, less the loss, is at most the two embeddings' mutual information.
 
-Differs: the paper contrasts each clip with thousands of earlier ones, kept in a memory of both networks' embeddings,
-by a binary loss (NCE) of its own weight; here, without memory, with the others in the batch, by a softmax over them, so
-that the bound cannot exceed the batch size's logarithm.  Any other clip counts as another, of whatever class.  Clips
-weigh: in the mean, and as contrasts, ``p_j / Σ p²`` with shares p that sum to 1, which is 1 where all weigh the same.
-Temperature 0.07, weight 1 and 128 dimensions.  Large batches serve it; a batch of one costs 0.
+Differs: the paper contrasts each clip with 16,384 others of another class, kept in a memory of both networks'
+embeddings, by a binary loss (NCE); here, without memory, with the others in the batch, by a softmax over them, so that
+the bound cannot exceed the batch size's logarithm.  Any other clip counts as another, of whatever class.  Clips weigh:
+in the mean, and as contrasts, ``p_j / Σ p²`` with shares p that sum to 1, which is 1 where all weigh the same.
+Temperature 0.07, weight 0.8 and 128 dimensions are the authors' code's, whose weight stands before the sum of both
+directions, here before their mean.  Large batches serve it; a batch of one costs 0.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class ContrastiveRepresentation(nn.Module):
         self,
         *,
         temperature: float = 0.07,
-        contrast_weight: float = 1.0,
+        contrast_weight: float = 0.8,
         hard_weight: float = 1.0,
         dimension: int = 128,
     ) -> None:

@@ -5,8 +5,9 @@ other}; NCKD that of the softmaxes over the other classes alone.  Hinton's diver
 p_t the teacher's probability of the target: the surer the teacher, the less its view of the other classes counts.  DKD
 puts the constant beta in that place.
 
-alpha (1), beta (8) and T (4) are the paper's for CIFAR-100 with teachers far above the student; ImageNet: beta 0.5,
-T 1.  Differs: no warm-up of the soft terms' weight.  The target of a mixed clip is its largest share.
+alpha (1), beta (8) and T (4) are the paper's for CIFAR-100 with teachers far above the student; ImageNet: beta 0.5, T 1
+(so the authors' code).  Differs: no warm-up of the soft terms' weight over the first 20 of 240 epochs.  The target of a
+mixed clip is its largest share.
 """
 
 from __future__ import annotations

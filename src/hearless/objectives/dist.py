@@ -5,7 +5,8 @@ student and teacher over the classes of a clip, averaged over clips.  Intra: the
 averaged over classes.  A student need not be as sure as its teacher, only linear in it.
 
 alpha (1), beta (2), gamma (2) and T (1) are the paper's for ImageNet; CIFAR-100 takes T 4.  There is no T²: correlation
-does not shrink with its arguments, so neither does the gradient of a hot softmax.
+does not shrink with its arguments, so neither does the gradient of a hot softmax (later versions of the public code
+multiply by it, which is the same at T 1).  That code has beta and gamma 1 under one overall weight.
 
 Differs: clips weigh, in the mean of inter and inside the correlations of intra.  A teacher's row or column that is
 constant up to rounding holds no relation and costs 0 (so does intra in a batch of one); a student's constant one costs

@@ -8,8 +8,9 @@ Differs.  The paper trains in two stages: first, on the hint alone, the student 
 labels and tempered logits.  Here hint and hard labels are minimised together; a recipe of two stages, this objective
 with ``hard_weight=0`` and then `SelfDistillation`, is the paper's order.  The paper hints one layer, the middle one;
 here any number, their losses summed.  Its regressor is a convolution as large as the maps' sizes differ; pooling does
-that here.  Its loss is half the sum of squares; here their mean over channels and places, so that the weight (1) does
-not hang on the map's size.
+that here.  Its loss is half the sum of squares; here their mean over channels and places, so that the weight does not
+hang on the map's size: 100, that of the public comparisons (RepDistiller, mdistiller), which also train the hint of one
+middle layer and the labels together, through a regressor with batch norm and ReLU.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Hints(nn.Module):
     needs_teacher: bool = True
     needs: Needs = "maps"
 
-    def __init__(self, *, maps: str = "", hint_weight: float = 1.0, hard_weight: float = 1.0) -> None:
+    def __init__(self, *, maps: str = "", hint_weight: float = 100.0, hard_weight: float = 1.0) -> None:
         super().__init__()
         check_pairs(NAME, maps)
         check_weights(NAME, hint_weight=hint_weight, hard_weight=hard_weight)

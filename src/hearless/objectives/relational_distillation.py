@@ -4,8 +4,10 @@
 against teacher, over pairs.  Angle: Huber's loss of the cosine at j of every triplet i, j, k.  Neither asks for one
 width: the embeddings of two networks, of other dimensions, meet in how clips lie to each other.
 
-d (25) and a (50) are the paper's λ for image classification; for metric learning 1 and 2, without labels.  The paper
-sums over pairs and triplets; here they are averaged, so that the weights do not hang on the batch.  A pair weighs the
+d (25) and a (50) are the authors' λ for image classification, where Hinton's divergence stands beside at T 4 (16 × KL,
+left out here); for metric learning 1 and 2, without labels.  The paper sums over pairs and triplets; here, as in the
+authors' code, they are averaged, so that the weights do not hang on the batch.  That code counts pairs of a clip with
+itself too, and scales embeddings to length 1 first.  A pair weighs the
 product of its clips' weights, a triplet the product of three, in the mean distance too.  Two clips at one point, up to
 rounding, have no direction: their angles count as right ones, without a gradient.  Memory grows with batch² × (batch +
 dimension).

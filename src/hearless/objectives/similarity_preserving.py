@@ -1,8 +1,8 @@
 """Clips alike to the teacher, alike to the student: SP (Tung & Mori 2019, "Similarity-Preserving …", ICCV).
 
 ``L = h * CE + gamma / b**2 * |G_t - G_s|²`` (Frobenius), ``G = Q Qᵀ`` of the embeddings ``Q``, each row over its
-length.  gamma (3000) is the paper's.  The paper compares maps of inner layers, flattened; here it is the embeddings, of
-any two dimensions.
+length.  gamma (3000) is the paper's.  The paper compares the last inner maps, flattened; here it is the embeddings, of
+any two dimensions: what pooling leaves of those maps.
 
 Differs: clips weigh.  With shares p_i that sum to 1, rows are divided by ``sqrt(sum_j p_j G_ij²)``, squares weigh
 ``p_i p_j``, and ``sum_i p_i²`` stands for 1 / b: the paper's loss where all weigh the same, and that of the others

@@ -5,8 +5,9 @@ each clip's classes (the deviation of the population).  So the temperature becom
 T, the paper's base temperature, times its deviation; the student copies the order and spacing of its teacher's
 logits, not their range.
 
-h (0.1), s (9) and T (2) are the paper's λ_CE, λ_KD and τ for CIFAR-100.  Differs: no small number is added to the
-deviation; a row that is constant up to rounding standardises to zeros, without a gradient.
+h (0.1), s (9) and T (2) are the paper's λ_CE, λ_KD and τ for CIFAR-100.  Differs: the authors' code divides by the
+sample's deviation (K - 1) plus 1e-7; here by the population's, as the paper writes it, and nothing is added; a row that
+is constant up to rounding standardises to zeros, without a gradient.
 """
 
 from __future__ import annotations

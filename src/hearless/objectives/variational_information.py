@@ -5,9 +5,10 @@ variance, one for each of the teacher's dimensions, is learned: a dimension that
 variance and weighs little.  The teacher's entropy plus the mean of log q is at most the two's mutual information.
 The variance is ``softplus(a) + ε``, as in the paper; map and variance are made in `bind` and trained with the student.
 
-The paper transfers several inner layers and sums over their units; here it is the embeddings, and the mean over
-dimensions, so that the weight (1) does not hang on the teacher's width.  The constant ``log(2π) / 2`` is left out.  The
-paper names no first variance: 1.
+The paper transfers several inner layers, through three 1 × 1 convolutions each, and sums over their units; here it is
+the embeddings, through one linear map, and the mean over dimensions (as in the authors' code), so that the weight (1)
+does not hang on the teacher's width.  The constant ``log(2π) / 2`` is left out.  The paper names no first variance; the
+authors' code has 5, so here.
 """
 
 from __future__ import annotations
@@ -59,20 +60,20 @@ class VariationalInformation(nn.Module):
     Args:
         information_weight: weight of the Gaussian's negative log likelihood (the paper's λ).
         hard_weight: weight of the hard labels; at 0 their term is left out, for use beside another objective.
-        initial_variance: every dimension's variance at first, above 1e-5.
+        initial_variance: every dimension's variance at first, above 1e-5 (the authors' code: 5).
     """
 
     needs_teacher: bool = True
     needs: Needs = "embedding"
 
     def __init__(
-        self, *, information_weight: float = 1.0, hard_weight: float = 1.0, initial_variance: float = 1.0
+        self, *, information_weight: float = 1.0, hard_weight: float = 1.0, initial_variance: float = 5.0
     ) -> None:
         super().__init__()
         check_weights(NAME, information_weight=information_weight, hard_weight=hard_weight)
         if not MIN_VARIANCE < initial_variance < math.inf:
             raise HearlessError(
-                f"{NAME}: initial_variance must be above {MIN_VARIANCE} and finite, got {initial_variance}; 1 is usual."
+                f"{NAME}: initial_variance must be above {MIN_VARIANCE} and finite, got {initial_variance}; 5 is usual."
             )
         self.information_weight, self.hard_weight = information_weight, hard_weight
         self.initial_variance = initial_variance

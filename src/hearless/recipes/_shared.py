@@ -70,8 +70,12 @@ def digest_of(weights: str | Path) -> str:
     return sha256(Path(weights))
 
 
-def with_words(made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone")) -> Any:
+def with_words(
+    made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone"), *, released: bool = False
+) -> Any:
     """Return settings, a dataclass, with fields replaced by values or by their text (``epochs="30"``).
+
+    ``released`` says that the system knows the quirks of a published code (``protocol="as_released"``).
 
     Raises:
         HearlessError: an unknown field, or a value that does not fit it.
@@ -79,7 +83,10 @@ def with_words(made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("d
     kinds = {f.name: str(f.type) for f in fields(made) if f.name not in fixed}
     if unknown := set(words) - set(kinds):
         raise HearlessError(f"settings are {', '.join(kinds)}; got {', '.join(sorted(unknown))}.")
-    return replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
+    chosen = replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
+    if vars(chosen).get("protocol") == "as_released" and not released:
+        raise HearlessError("protocol must be honest or paper, got 'as_released': no published code is repeated here.")
+    return chosen
 
 
 TEXTS: dict[str, Callable[[str], Any]] = {

@@ -1,6 +1,8 @@
 """Born-again generations 0 … 4: does the third collapse, as paper 000 §5 saw?  Each is taught by the one before.
 
-Fixed α and T (settings), so that generations differ in their teacher alone.
+Fixed α and T (settings), so that generations differ in their teacher alone.  Beside accuracy: how sure each generation
+is of held-out clips and, as the teacher of the next, of the clips it was trained on; how far its confidence lies from
+its accuracy; and on how many clips two generations agree.
 """
 
 from __future__ import annotations
@@ -18,6 +20,11 @@ from hearless.teachers import Trained
 
 BACKBONES = ("mobilenetv2",)
 LAST = 4
+SURENESS = ("entropy", "teaching_entropy", "ece_raw", "agreement")
+NOTES = (
+    "entropy: of the softmax at T 1, 0 is certain: on held-out clips, and (teaching) on the clips of its own training, "
+    "which the next generation is told; ece_raw: how far confidence lies from accuracy there, uncalibrated.",
+)
 
 
 def generation_of(settings: Settings, rate_hz: int = 1000, generation: int = 1) -> Recipe:
@@ -44,5 +51,6 @@ def study(
     pairs = [(f"generation {n}", f"generation {before}") for n in range(1, LAST + 1) for before in {0, n - 1}]
     return Study(
         name="low_rate/generations", title="Born again and again", task=task, rows=tuple(made), seeds=seeds,
-        folds=folds, compare=tuple(pairs), notes=(f"α {settings.alpha:g}, T {settings.temperature:g}.",),
+        folds=folds, compare=tuple(pairs), notes=(f"α {settings.alpha:g}, T {settings.temperature:g}.", *NOTES),
+        also=SURENESS,
     )  # fmt: skip

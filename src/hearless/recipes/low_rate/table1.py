@@ -78,6 +78,12 @@ def rate_text(rate_hz: int) -> str:
     return f"{rate_hz / 1000:g} kHz" if rate_hz >= 1000 else f"{rate_hz} Hz"
 
 
+def hz_of(text: str) -> int:
+    """Undo `rate_text`."""
+    number, _, unit = text.partition(" ")
+    return round(float(number) * (1000 if unit == "kHz" else 1))
+
+
 def _condition(rate_hz: int, method: str, settings: Settings) -> dict[str, str]:
     return {"rate": rate_text(rate_hz), "method": method, "network": settings.backbone.name}
 

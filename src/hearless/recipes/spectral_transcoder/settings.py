@@ -42,6 +42,7 @@ class Settings:
         multi_label: of the data set; for heads.
         interval: of the levels: "fast" (125 ms) or "slow" (1 s).
         bands: how the levels shared out the bins: "published" or "iec61260" (real meters).
+        octaves: "1/3" (29 bands) or "1/1" (ten).
         epochs, learning_rate, batch_size, clip_s: of each transcoder's training.
         channels, layers, kernel_frames, kernel_bands, dilation: of the CNN transcoder.
         light_channels, light_blocks: of the light one.
@@ -49,8 +50,10 @@ class Settings:
         transcoder_tables: tables of recordings, parted by ``;``, that table 3's transcoders are trained on in place of
             the data set, relative to its folder; its own table must be among them.
         transcoder_fold: their fold that holds the test recordings, as in "city/{fold}".
+        aggregation: how the classifier's classes make up the data set's by hand in table 3, "urbansound8k" or
+            "sonyc_ust"; empty: as the data set is called.
         rows: which rows of a table to make, parted by commas; empty: all.
-        validation, precision, protocol: as in `Recipe`.
+        validation, precision, protocol: as in `Recipe`; protocol "as_released" repeats the quirks of the paper's code.
     """
 
     dataset: Spec
@@ -59,6 +62,7 @@ class Settings:
     multi_label: bool = False
     interval: str = "fast"
     bands: str = "published"
+    octaves: str = "1/3"
     epochs: int = 200
     learning_rate: float = 1e-3
     batch_size: int = 64
@@ -75,6 +79,7 @@ class Settings:
     head_batch_size: int = 32
     transcoder_tables: str = ""
     transcoder_fold: str = ""
+    aggregation: str = ""
     rows: str = ""
     validation: float = 0.25
     precision: str = "32-true"
@@ -87,6 +92,17 @@ class Settings:
             raise HearlessError("a frozen classifier needs its weights; give --weights FILE, or leave it out.")
         return self.backbone.initial
 
+    @property
+    def as_released(self) -> bool:
+        """Whether the quirks of the paper's code are asked for."""
+        return self.protocol == "as_released"
+
+    @property
+    def data(self) -> Spec:
+        """The corpus, less what the paper's code leaves out where that is asked for."""
+        shorter = self.as_released and self.dataset.name == "UrbanSound8K"
+        return self.dataset.replace(min_duration_s=1.0) if shorter else self.dataset
+
     def true_view(self) -> PipelineSpec:
         """Return the classifier hearing the sound itself."""
         rate_hz = int(self.backbone.frontend.arguments["input_rate_hz"])
@@ -95,9 +111,11 @@ class Settings:
     def levels_view(self, enhancer: Spec | None = None) -> PipelineSpec:
         """Return the classifier behind a transcoder of levels (default: PINV)."""
         transcoder = enhancer or spec(PINVTranscoder)
-        made = transcoder.replace(target=TARGETS[self.backbone.name], interval=self.interval, bands=self.bands)
-        frontend = spec(BandLevels, input_rate_hz=interval_of(self.interval, "Settings").rate_hz)
-        capture = spec(ThirdOctave, interval=self.interval, bands=self.bands)
+        heard = {"interval": self.interval, "bands": self.bands, "octaves": self.octaves}
+        made = transcoder.replace(target=TARGETS[self.backbone.name], **heard)
+        rate_hz = interval_of(self.interval, "Settings").rate_hz
+        frontend = spec(BandLevels, input_rate_hz=rate_hz, octaves=self.octaves)
+        capture = spec(ThirdOctave, **heard)
         return PipelineSpec(capture, frontend, self.backbone.classifier, enhancer=made)
 
     def recipe(
@@ -105,12 +123,13 @@ class Settings:
         initial: Pretrained | None = None,
     ) -> Recipe:  # fmt: skip
         """Return one training beside the classifier that hears the sound; without a stage it is judged as it is."""
+        levels = self.interval if self.octaves == "1/3" else f"{self.interval}_octaves"
         return Recipe(
-            dataset=self.dataset, student=student, stages=(stage,) if stage else (), classes=self.labels,
+            dataset=self.data, student=student, stages=(stage,) if stage else (), classes=self.labels,
             teacher=Pretrained(self.start.weights, self.start.sha256, self.true_view()), initial=initial or self.start,
             clip_s=self.clip_s, validation=self.validation, protocol=self.protocol, select=select,
-            batch_size=self.batch_size, precision=self.precision,
-            name=f"spectral_transcoder/{name}-{self.backbone.name}-{self.interval}",
+            batch_size=self.batch_size, precision=self.precision, peak_normalised=self.as_released,
+            name=f"spectral_transcoder/{name}-{self.backbone.name}-{levels}",
         )  # fmt: skip
 
     @property
@@ -123,6 +142,11 @@ class Settings:
             )
         tables = self.transcoder_tables
         return replace(self, dataset=spec(SeveralTables, tables=tables)) if tables else self
+
+    @property
+    def mapping(self) -> str:
+        """Which classes make up the data set's by hand; empty: nobody mapped them."""
+        return self.aggregation or {"UrbanSound8K": "urbansound8k", "SONYCUST": "sonyc_ust"}.get(self.dataset.name, "")
 
     def wanted(self, known: Iterable[str]) -> list[str]:
         """Return which of these rows to make.
@@ -177,5 +201,5 @@ def from_words(
     """
     frozen, labels = listener(backbone, weights)
     made = Settings(dataset, frozen, labels, protocol="paper" if value_of("paper", paper, "bool") else "honest")
-    chosen: Settings = with_words(made, words, ("dataset", "backbone", "labels"))
+    chosen: Settings = with_words(made, words, ("dataset", "backbone", "labels"), released=True)
     return chosen

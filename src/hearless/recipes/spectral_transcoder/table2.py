@@ -9,8 +9,17 @@ import csv
 from collections.abc import Sequence
 from importlib.resources import files
 
+from hearless.evaluate import TRAINING_TIME
 from hearless.recipe import Recipe
-from hearless.recipes.spectral_transcoder import cnn_logits, cnn_mels, efficientnet, light, pinv, retrained
+from hearless.recipes.spectral_transcoder import (
+    _released,
+    cnn_logits,
+    cnn_mels,
+    efficientnet,
+    light,
+    pinv,
+    retrained,
+)
 from hearless.recipes.spectral_transcoder.settings import Settings
 from hearless.study import Row, Study
 
@@ -25,11 +34,27 @@ PUBLISHED = {
 
 def published(row: str, backbone: str) -> dict[str, float]:
     """Return the paper's PtoPa-FC of a row, of YAMNet where that is the backbone, else of PANN ResNet38."""
-    network = "YAMNet" if backbone == "yamnet" else "PANN"
+    found = [round(float(line["ptopa_fc_percent"]) / 100, 6) for line in _lines(row, backbone)]
+    return dict.fromkeys([f"paper 003, {network_of(backbone)} on TAU 2020"], found[0]) if found else {}
+
+
+def published_more(row: str, backbone: str) -> dict[str, float]:
+    """Return what else the paper prints of a row: KL, Mel error, seconds of training."""
+    columns = {"kl": "kl_logits", "mel_mse": "mse_mels", TRAINING_TIME: "training_time_s"}
+    return {name: float(line[of]) for line in _lines(row, backbone) for name, of in columns.items() if line[of]}
+
+
+def _lines(row: str, backbone: str) -> list[dict[str, str]]:
+    """Return the line of the paper's table, none for our own rows."""
     text = (files("hearless.recipes") / "spectral_transcoder" / "paper_003_table2.csv").read_text()
+    network = network_of(backbone)
     wanted = (network, PUBLISHED.get(row, "").format(network))
-    found = [line for line in csv.DictReader(text.splitlines()) if (line["classifier"], line["model"]) == wanted]
-    return {f"paper 003, {network} on TAU 2020": round(float(line["ptopa_fc_percent"]) / 100, 6) for line in found}
+    return [line for line in csv.DictReader(text.splitlines()) if (line["classifier"], line["model"]) == wanted]
+
+
+def network_of(backbone: str) -> str:
+    """Return the paper's classifier whose numbers stand beside ours: YAMNet, else PANN ResNet38."""
+    return "YAMNet" if backbone == "yamnet" else "PANN"
 
 
 def recipes(settings: Settings) -> dict[str, Recipe]:
@@ -53,13 +78,16 @@ def study(
         of_label = recipes(settings)
         for label in settings.wanted(of_label):
             condition = {"classifier": settings.backbone.name, "levels": settings.interval}
-            sources = published(label, settings.backbone.name)
-            made.append(Row(label + suffix, condition, (of_label[label],), published=sources))
+            sources, more = (read(label, settings.backbone.name) for read in (published, published_more))
+            made.append(Row(label + suffix, condition, (of_label[label],), published=sources, published_more=more))
         known = {row.label for row in made}
         wanted = (("CNN-logits", "PINV"), ("CNN-logits", "CNN-mels"), ("light", "CNN-logits"))
         pairs += [(a + suffix, b + suffix) for a, b in wanted if {a + suffix, b + suffix} <= known]
     return Study(
         name="spectral_transcoder/table2", title="What levels tell a classifier that was trained on sound", task=task,
-        rows=tuple(made), seeds=seeds, folds=folds, compare=tuple(pairs),
-        notes=("Agreement is the paper's PtoPa-FC; KL is divided by the number of classes, as its code does.",),
+        rows=tuple(made), seeds=seeds, folds=folds, compare=tuple(pairs), training_time=True,
+        notes=(
+            "Agreement is the paper's PtoPa-FC; KL is divided by the number of classes, as its code does.",
+            *(note for settings in each for note in _released.notes(settings, heads=False)),
+        ),
     )  # fmt: skip

@@ -1,0 +1,301 @@
+"""Finished runs on devices: as a file for another runtime, and held against a budget.
+
+A run that was trained in int8 is exported as it is; a float one can be rounded afterwards (post-training quantization),
+its ranges measured on training clips.  Whatever is written has passed the gate of `hearless.exports` on clips that the
+run was not trained on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from hearless import evaluate
+from hearless.artifact import Card
+from hearless.calibration import Calibration
+from hearless.classifiers._official import weights_table
+from hearless.complexity import BYTES, Complexity, Peak, complexity, peak_activations
+from hearless.interfaces import Capture, Classifier, Enhancer, Frontend, Head, HearlessError
+from hearless.lab import Lab, initials
+from hearless.pipeline import Pipeline
+from hearless.quantize import BACKENDS, calibrate, convert, prepare_ptq, quiet
+from hearless.recipe import Recipe
+from hearless.run import Run
+
+SUFFIXES = {"onnx": ".onnx", "executorch": ".pte"}
+
+HELD_OUT = 64
+"""Clips that a file is compared with PyTorch on, at most."""
+
+CALIBRATED_ON = 128
+"""Training clips that the ranges of a float run are measured on, at most."""
+
+BATCH = 16
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a file keeps of one part of the pipeline in one type of number.
+
+    Attributes:
+        part: ``"frontend"``, ``"classifier"``, …
+        dtype: ``"int8"``, ``"float32"``, …
+        numbers: how many.
+        n_bytes: what they take.
+    """
+
+    part: str
+    dtype: str
+    numbers: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written file.
+
+    Attributes:
+        path: where.
+        card: what travels with it.
+        n_bytes: its size.
+        stored: what it keeps, by part and type; empty for ExecuTorch, whose files do not tell.
+    """
+
+    path: Path
+    card: Card
+    n_bytes: int
+    stored: tuple[Stored, ...]
+
+    @property
+    def bytes_per_parameter(self) -> float:
+        """What a parameter of the network takes in the file, its scales and zero points included."""
+        return self.card.network_bytes / max(1, self.card.parameters)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "path": str(self.path), "n_bytes": self.n_bytes, "bytes_per_parameter": self.bytes_per_parameter,
+            "card": asdict(self.card), "stored": [asdict(one) for one in self.stored],
+        }  # fmt: skip
+
+
+@quiet()
+def export(
+    run: Run, root: Path, to: str = "onnx", *, int8: bool = False, out: Path | None = None,
+    tolerance: float | None = None,
+) -> Exported:  # fmt: skip
+    """Write a finished run as a file that another runtime runs, or refuse.
+
+    Args:
+        run: a finished run.
+        root: the folder of its recordings: the file is compared with PyTorch on clips that it was not trained on.
+        to: ``"onnx"`` or ``"executorch"``.
+        int8: round a float run's network to int8; one that was trained in int8 is int8 anyway.
+        out: the file; None: in the run's folder.
+        tolerance: how far a logit may lie from PyTorch's; None: what `hearless.exports` allows.
+
+    Raises:
+        HearlessError: an unknown runtime, an int8 run of the other, other recordings than the run's, an operator
+            without a form there, or a file that does not agree with PyTorch.
+    """
+    recipe = run.recipe
+    path = _file(run, recipe, to, int8, out)
+    lab = Lab(run.path.parent.parent, root)
+    held_out, pipeline = lab.observed(run, "test", HELD_OUT), lab.pipeline(run)
+    if int8 and not recipe.quantized:
+        pipeline = rounded(pipeline, lab.observed(run, "training", CALIBRATED_ON), to)
+    card = card_of(run, pipeline, held_out.shape[-1])
+    if to == "onnx":
+        from hearless.exports import onnx
+
+        made = onnx.export(pipeline, path, card, held_out, tolerance=tolerance)
+        return Exported(path, made, path.stat().st_size, _stored(onnx.weights(path)))
+    from hearless.exports import executorch
+
+    made = executorch.export(pipeline, path, card, held_out, tolerance=tolerance)
+    return Exported(path, made, path.stat().st_size, ())
+
+
+def _file(run: Run, recipe: Recipe, to: str, int8: bool, out: Path | None) -> Path:
+    """Return where a run is exported to, after a check that it can be."""
+    if to not in BACKENDS:
+        raise HearlessError(f"--to must be one of {', '.join(BACKENDS)}, got {to!r}.")
+    if recipe.quantized not in ("", to):
+        raise HearlessError(
+            f"{run.path} was trained in int8 for {recipe.quantized}, which rounds in its own way, and cannot go --to "
+            f"{to}; train it with quantized={to!r}, or export its float run with --int8."
+        )
+    precision = "int8" if int8 or recipe.quantized else "fp32"
+    path = out or run.path / "exports" / f"{recipe.name.replace('/', '-')}-{precision}{SUFFIXES[to]}"
+    if path.suffix != SUFFIXES[to]:
+        raise HearlessError(f"a file for {to} must end in {SUFFIXES[to]}, got {path}; rename it or change --to.")
+    return path
+
+
+@torch.no_grad()
+def rounded(pipeline: Pipeline, observations: Tensor, backend: str) -> Pipeline:
+    """Return a float pipeline with its classifier rounded to int8 after training.
+
+    Args:
+        pipeline: at rest, on the CPU.
+        observations: what its sensor gives of training clips; the ranges of the activations are theirs.
+        backend: ``"onnx"`` or ``"executorch"``.
+    """
+    heard = [features_of(pipeline, batch) for batch in torch.split(observations, BATCH) if len(batch) > 1]
+    prepared = prepare_ptq(pipeline.classifier, heard[0], backend)
+    calibrate(prepared, heard)
+    return Pipeline(
+        capture=pipeline.capture, frontend=pipeline.frontend, enhancer=pipeline.enhancer,
+        classifier=convert(prepared), head=pipeline.head,
+    )  # fmt: skip
+
+
+def features_of(pipeline: Pipeline, observation: Tensor) -> Tensor:
+    """Return what the classifier of a pipeline gets of an observation."""
+    features = pipeline.features(observation)
+    return features if pipeline.enhancer is None else cast(Enhancer, pipeline.enhancer)(features)
+
+
+def card_of(run: Run, pipeline: Pipeline, n_samples: int) -> Card:
+    """Return what is known of a run: what goes with its file, but for what the exporter measures."""
+    measured, capture = run.measured, cast(Capture, pipeline.capture)
+    rule = evaluate.calibration_of(run) or Calibration()
+    return Card(
+        run=f"{run.path.parent.name}/{run.path.name}", labels=tuple(measured["labels"]), rate_hz=capture.rate_hz,
+        window_s=n_samples / capture.rate_hz, multi_label=bool(measured["multi_label"]), licence=licence(run.recipe),
+        sensor=f"{type(capture).__name__} at {capture.rate_hz} Hz", temperature=rule.temperature,
+        thresholds=tuple(rule.thresholds), none_below=rule.none_below,
+    )  # fmt: skip
+
+
+def licence(recipe: Recipe) -> str:
+    """Return the licences of what a recipe was made of: its recordings and the weights that it started from."""
+    data = f"recordings ({recipe.dataset.name}): {recipe.dataset.build().licence}"
+    table, names = weights_table(), dict.fromkeys(one.weights for one in initials(recipe))
+    said = {name: table[name][1].licence if name in table else "their own" for name in names}
+    return "; ".join([data, *(f"weights ({Path(name).name}): {words}" for name, words in said.items())])
+
+
+def _stored(weights: Sequence[Any]) -> tuple[Stored, ...]:
+    """Sum the tensors of a file by part and type."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for one in weights:
+        numbers, n_bytes = found.get((one.part, one.dtype), (0, 0))
+        size = int(torch.Size(one.shape).numel())
+        found[one.part, one.dtype] = numbers + size, n_bytes + one.n_bytes
+    return tuple(Stored(part or "sizes", dtype, *sums) for (part, dtype), sums in sorted(found.items()))
+
+
+class Network(nn.Module):
+    """What of a pipeline costs a device its memory and multiplications: all behind the front end, features → logits."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__()
+        self.enhancer, self.classifier, self.head = pipeline.enhancer, pipeline.classifier, pipeline.head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits ``[batch, class]``."""
+        heard = features if self.enhancer is None else cast(Enhancer, self.enhancer)(features)
+        said = cast(Classifier, self.classifier)(heard)
+        return (said if self.head is None else cast(Head, self.head)(said)).logits
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run's network costs, against what it may cost.
+
+    Attributes:
+        cost: parameters and multiply-accumulates, by layer.
+        peak: the most activations alive at once while it runs.
+        precision: what the bytes are counted in.
+        max_bytes, max_macs: what is allowed; None: anything.
+        window_s: the clip that multiplications are counted for.
+    """
+
+    cost: Complexity
+    peak: Peak
+    precision: str
+    max_bytes: int | None
+    max_macs: int | None
+    window_s: float
+
+    @property
+    def checks(self) -> dict[str, tuple[int, int]]:
+        """What it has and what is allowed, of what was asked for."""
+        wanted = {"bytes": (self.n_bytes, self.max_bytes), "MACs": (self.cost.macs, self.max_macs)}
+        return {name: (has, allowed) for name, (has, allowed) in wanted.items() if allowed is not None}
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of its parameters."""
+        return self.cost.n_bytes(self.precision)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it keeps to all that was asked for."""
+        return all(has <= allowed for has, allowed in self.checks.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        checks = {name: {"has": has, "allowed": allowed} for name, (has, allowed) in self.checks.items()}
+        return {
+            "passes": self.passes, "checks": checks, "precision": self.precision, "window_s": self.window_s,
+            "parameters": self.cost.parameters, "macs": self.cost.macs,
+            "bytes": {precision: self.cost.n_bytes(precision) for precision in BYTES},
+            "peak_activation_bytes": {precision: self.peak.values * size for precision, size in BYTES.items()},
+            "peak_at": self.peak.where, "layers": [asdict(layer) for layer in self.cost.layers],
+        }  # fmt: skip
+
+
+@quiet()
+@torch.no_grad()
+def budget(
+    run: Run, *, max_bytes: str | None = None, max_macs: str | None = None, precision: str | None = None
+) -> Budget:
+    """Count what a run's network costs for one clip and hold it against a budget.
+
+    Args:
+        run: a run; its weights are not needed.
+        max_bytes: such as ``"128k"``; None: any.
+        max_macs: such as ``"30M"``; None: any.
+        precision: what the bytes are counted in; None: the run's own, int8 where it was trained in it.
+
+    Raises:
+        HearlessError: an unreadable size, an unknown precision, or a layer that is not counted.
+    """
+    allowed = {"--max-bytes": max_bytes, "--max-macs": max_macs}
+    limits = [None if text is None else size(text, name) for name, text in allowed.items()]
+    recipe, measured = run.recipe, run.measured
+    counted_in = precision or ("int8" if recipe.quantized else "fp32")
+    if counted_in not in BYTES:
+        raise HearlessError(f"--precision must be one of {', '.join(BYTES)}, got {counted_in!r}.")
+    pipeline = recipe.student.build(len(measured["labels"])).eval()
+    rate_hz = cast(Capture, pipeline.capture).source_rate_hz
+    silence = torch.zeros(1, round(measured["clip_s"] * rate_hz))
+    features = cast(Frontend, pipeline.frontend)(pipeline.observe(silence, rate_hz))
+    network = Network(pipeline)
+    return Budget(
+        complexity(network, features), peak_activations(network, features), counted_in, limits[0], limits[1],
+        measured["clip_s"],
+    )  # fmt: skip
+
+
+def size(text: str, name: str = "a size") -> int:
+    """Return what ``"128k"``, ``"128 kB"``, ``"128KiB"`` or ``"30M"`` means; a k is a thousand, a Ki 1,024.
+
+    Raises:
+        HearlessError: it is no size above 0.
+    """
+    found = re.fullmatch(r"(\d+(?:[_,]\d{3})*(?:\.\d+)?)\s*([kmg]i?)?b?", text.strip().lower())
+    value = round(float(re.sub("[_,]", "", found[1])) * UNITS[found[2] or ""]) if found else 0
+    if value < 1:
+        raise HearlessError(f"{name} must be such as 128k, 128kB, 128KiB, 30M or 131072, got {text!r}.")
+    return value

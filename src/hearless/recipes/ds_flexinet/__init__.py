@@ -1,0 +1,1 @@
+"""Paper 004: DS-FlexiNet, twelve fused teachers, device augmentation and int8 training."""

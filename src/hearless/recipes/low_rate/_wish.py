@@ -1,0 +1,123 @@
+"""A wish in words, such as "battery >= 58, words not recoverable, best accuracy", and the row that fulfils it best."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hearless.interfaces import HearlessError
+from hearless.report import Report, Row, show
+from hearless.statistics import Measure
+
+NAMES = ("accuracy", "battery", "words", "speakers", "wer", "stoi", "sent", "size")
+SHARES = ("accuracy", "words", "speakers")
+LESS_IS_MORE = ("words", "speakers", "stoi", "sent", "size")
+SIGNS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge, "≥": operator.ge, "<=": operator.le, "≤": operator.le, ">": operator.gt, "<": operator.lt,
+}  # fmt: skip
+NOT_RECOVERABLE = "words not recoverable"
+HARDLY_ANY = 0.9
+"""Of the words must be wrong where they are not to be recovered."""
+
+BOUND = re.compile(r"(\w+)\s*(>=|<=|≥|≤|>|<)\s*([\d.]+)\s*(%|h|kB|kB ?/ ?s)?")
+GOAL = re.compile(r"(?:best|most|least|highest|lowest|longest|smallest)\s+(\w+)")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One part of a wish: what was written, and whether a row fulfils it."""
+
+    text: str
+    holds: Callable[[Row], bool]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Conditions, and the measure that is to be best."""
+
+    conditions: tuple[Condition, ...]
+    goal: str
+
+
+def parsed(text: str) -> Wish:
+    """Read a wish: parts between commas, each a bound, "words not recoverable", or "best MEASURE" (default: accuracy).
+
+    Raises:
+        HearlessError: a part that is none of these, or two goals.
+    """
+    conditions: list[Condition] = []
+    goals: list[str] = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        if part == NOT_RECOVERABLE:
+            conditions.append(Condition(part, not_recoverable))
+        elif (found := GOAL.fullmatch(part)) and found[1] in NAMES:
+            goals.append(found[1])
+        elif (found := BOUND.fullmatch(part)) and found[1] in NAMES and re.fullmatch(r"\d*\.?\d+", found[3]):
+            conditions.append(_bound(part, found[1], found[2], float(found[3]), found[4]))
+        else:
+            raise HearlessError(
+                f"wish {part!r} must be a bound such as 'battery >= 58', {NOT_RECOVERABLE!r} or 'best accuracy', of "
+                f"{', '.join(NAMES)}; part them by commas."
+            )
+    if len(goals) > 1:
+        raise HearlessError(f"a wish has one goal, got best {' and best '.join(goals)}; make bounds of the others.")
+    return Wish(tuple(conditions), goals[0] if goals else "accuracy")
+
+
+def _bound(text: str, name: str, sign: str, value: float, unit: str | None) -> Condition:
+    holds = SIGNS[sign]
+    limit = value / 100 if unit == "%" or (name in SHARES and value > 1) else value
+
+    def fulfilled(row: Row) -> bool:
+        found = row.metrics.get(name)
+        return found is not None and not math.isnan(found.value) and holds(found.value, limit)
+
+    return Condition(text, fulfilled)
+
+
+def not_recoverable(row: Row) -> bool:
+    """Say whether words can hardly be made out: by no measure that there is, and there is one.
+
+    The best attacker may be as good as chance (within its interval), the recogniser gets nine words of ten wrong.
+    """
+    words, chance, wer = (row.metrics.get(name) for name in ("words", "words_chance", "wer"))
+    said = []
+    if words is not None and chance is not None:
+        least = words.value if math.isnan(words.low) else words.low
+        said.append(least <= chance.value)
+    if wer is not None:
+        said.append(wer.value >= HARDLY_ANY)
+    return bool(said) and all(said)
+
+
+def advice(report: Report, wish: Wish) -> str:
+    """Say in a sentence which row of a report fulfils a wish best, or what stands in its way."""
+    wanted = ", ".join([*(one.text for one in wish.conditions), f"best {wish.goal}"])
+    found = _best(report.rows, wish.conditions, wish.goal)
+    if found:
+        return f"Wished for: {wanted}. Take {_told(report, found)}."
+    alone = [one.text for one in wish.conditions if not any(map(one.holds, report.rows))]
+    why = f"none fulfils {' or '.join(map(repr, alone))}" if alone else "no row fulfils all of it"
+    nearest = []
+    for left_out in wish.conditions:
+        rest = tuple(one for one in wish.conditions if one is not left_out)
+        if other := _best(report.rows, rest, wish.goal):
+            nearest.append(f"without {left_out.text!r} take {_told(report, other)}")
+    return f"Wished for: {wanted}. Nothing here: {why}{'; ' + '; '.join(nearest) if nearest else ''}."
+
+
+def _best(rows: Sequence[Row], conditions: Sequence[Condition], goal: str) -> Row | None:
+    known = [row for row in rows if goal in row.metrics and all(one.holds(row) for one in conditions)]
+    sign = -1 if goal in LESS_IS_MORE else 1
+    return max(known, key=lambda row: sign * row.metrics[goal].value) if known else None
+
+
+def _told(report: Report, row: Row) -> str:
+    said = [
+        f"{name} {show(Measure(row.metrics[name].value), report.unit(name))} {report.unit(name)}"
+        for name in report.columns if name in row.metrics
+    ]  # fmt: skip
+    return f"{row.label} ({', '.join(said)})"
