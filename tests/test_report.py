@@ -96,6 +96,18 @@ def test_holes_say_why_and_papers_say_where() -> None:
     assert "- Two seeds." in text
 
 
+def test_a_row_of_one_seed_is_named_once() -> None:
+    accuracy = Measure(0.5, 0.4, 0.6, 10)
+    rows = (
+        Row("twice", {}, {"accuracy": accuracy, "std_over_seeds": Measure(0.01)}),
+        Row("once", {}, {"accuracy": accuracy}),
+        Row("never", {}, hole="stopped"),
+    )
+    text = example(rows=rows, columns=("accuracy", "std_over_seeds"), tests=()).to_markdown()
+    assert "- – one seed only: once." in text
+    assert "once: missing" not in text
+
+
 def test_two_published_metrics_are_told_apart() -> None:
     row = Row(
         "a", {}, {"accuracy": Measure(0.5), "macro F1": Measure(0.4)}, published={"accuracy": 0.6, "macro F1": 0.5}

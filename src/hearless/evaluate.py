@@ -23,7 +23,7 @@ from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader
 from hearless.pipeline import Pipeline
 from hearless.provenance import environment
-from hearless.report import Report, compared
+from hearless.report import SPREAD, Report, compared
 from hearless.report import Row as ReportRow
 from hearless.run import Predictions, Run
 from hearless.splits import natural
@@ -345,7 +345,7 @@ def _row_measures(pooled: Predictions, multi_label: bool, n_seeds: int) -> dict[
         return {name: mean_interval(values, pooled.groups) for name, values in per_clip.items()}
     first = {CHOSEN_BY[multi_label][0]: _first_measure(pooled, multi_label)}
     if n_seeds > 1:
-        first["std_over_seeds"] = spread(pooled, multi_label, n_seeds)
+        first[SPREAD] = spread(pooled, multi_label, n_seeds)
     first |= _seen_and_unseen(pooled, multi_label)
     if multi_label:
         return first
@@ -488,7 +488,7 @@ def _columns(metric: str, rows: Sequence[Evaluated]) -> tuple[str, ...]:
     """Return the measures shown: the first, its spread where there are seeds, and macro F1 of single labels."""
     if metric == "agreement":
         return AGREEMENT
-    more = ("std_over_seeds",) if any(len(done.seeds) > 1 and done.folds for done in rows) else ()
+    more = (SPREAD,) if any(len(done.seeds) > 1 and done.folds for done in rows) else ()
     known = [found.seen for done in rows for found in done.found.values() if found.seen is not None]
     devices = (SEEN, *((UNSEEN,) if any(not seen.all() for seen in known) else ())) if known else ()
     return (metric, *more, *devices, *(() if metric == "mAP" else ("macro_f1",)))

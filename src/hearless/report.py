@@ -22,6 +22,8 @@ from hearless.interfaces import HearlessError
 from hearless.statistics import Measure, Paired, cohens_h, holm, in_words
 
 HOLE = "–"
+SPREAD = "std_over_seeds"
+"""The measure that rows of one seed lack."""
 VERSION = 1
 KINDS = ("fold", "device", "class")
 """What the first metric is broken down by."""
@@ -222,6 +224,8 @@ class Report:
     def remarks(self) -> list[str]:
         """Return the holes, the sources of published numbers and the notes, a sentence each."""
         lines = [f"{HOLE} {row.label}: missing ({why})." for row in self.rows if (why := self._why_missing(row))]
+        if SPREAD in self.columns and (once := [r.label for r in self.rows if r.metrics and SPREAD not in r.metrics]):
+            lines.append(f"{HOLE} one seed only: {', '.join(once)}.")
         sources = dict.fromkeys(row.source for row in self.rows if row.source)
         lines += [f"{self.published_heading}: {source}." for source in sources]
         if any(not math.isnan(m.low) for row in self.rows for m in row.metrics.values()):
@@ -230,7 +234,7 @@ class Report:
 
     def _why_missing(self, row: Row) -> str:
         """Return why a row has holes, or nothing where it has none."""
-        missing = [name for name in self.columns if show(row.metrics.get(name)) == HOLE]
+        missing = [name for name in self.columns if name != SPREAD and show(row.metrics.get(name)) == HOLE]
         return row.hole or (f"{', '.join(missing)} not measured" if missing else "")
 
     def comparisons(self) -> tuple[list[str], list[list[str]]]:
