@@ -10,7 +10,7 @@ import numpy as np
 from hearless import evaluate
 from hearless.door.models import finished
 from hearless.interfaces import HearlessError
-from hearless.provenance import git_commit
+from hearless.provenance import code_commit
 from hearless.report import Report
 from hearless.run import Predictions, Run
 from hearless.splits import natural
@@ -37,7 +37,7 @@ def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: 
         "evaluate", "What these runs score on their test clips", _words_of(runs), tuple(d.row for d in done),
         seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
     )  # fmt: skip
-    return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=git_commit(Path(__file__).parent))
+    return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=code_commit())
 
 
 def _names(runs: Sequence[Sequence[Run]]) -> list[str]:

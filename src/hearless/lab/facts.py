@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from hearless.augmentations.device_impulse_response import DeviceImpulseResponse
 from hearless.captures.third_octave import ThirdOctave
 from hearless.lab.bench import Bench
 from hearless.pipeline import Pipeline
-from hearless.provenance import environment, git_commit
+from hearless.provenance import code_commit, environment
 from hearless.recipe import Recipe
 from hearless.run import Run
 
@@ -29,7 +28,7 @@ SILENT_DB = -100.0
 def write_facts(run: Run, recipe: Recipe, bench: Bench, pipeline: Pipeline) -> None:
     """Write what is known of a run before it trains."""
     run.write("recipe.json", recipe.to_json())
-    run.write("environment.json", {**environment(), "commit": git_commit(Path(__file__).parent)})
+    run.write("environment.json", {**environment(), "commit": code_commit()})
     rows = {"training": bench.training, "validation": bench.validation, "test": bench.test}
     known = sorted({one[:16] for one in bench.table.hashes_of((*bench.training, *bench.validation))})
     groups = {side: sorted({c.group for c in clips}) for side, clips in rows.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearless import details, evaluate
@@ -11,7 +10,7 @@ from hearless.costs import costs
 from hearless.interfaces import HearlessError
 from hearless.lab.named import initials
 from hearless.labels import label_names
-from hearless.provenance import git_commit
+from hearless.provenance import code_commit
 from hearless.recipe import Recipe
 from hearless.report import Report
 from hearless.run import Predictions, Run
@@ -34,9 +33,7 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
         rows.append(row_of(lab, study, row, row.folds or folds))
     classes = study.rows[0].options[0].classes
     labels = label_names(classes) if classes else table.labels
-    report = evaluate.tabulate(
-        study, rows, labels, table.multi_label, command=command, commit=git_commit(Path(__file__).parent)
-    )
+    report = evaluate.tabulate(study, rows, labels, table.multi_label, command=command, commit=code_commit())
     if not study.also:
         return report
     teach = "teaching_entropy" in study.also and report.columns[0] == "accuracy"
