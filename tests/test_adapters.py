@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from hearless import lab, spec
+from hearless import evaluate, spec
 from hearless.adapters import (
     KINDS,
     LowRank,
@@ -32,11 +32,11 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.heads.linear_probe import LinearProbe
 from hearless.interfaces import HearlessError
-from hearless.lab import Lab
+from hearless.lab import Bench, Lab
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage, identity, recipe_from_json
-from hearless.run import Run, load_tensors
+from hearless.run import Predictions, Run, load_tensors
 from hearless.train import Tick
 
 pytestmark = pytest.mark.usefixtures("cached")
@@ -291,9 +291,9 @@ def test_a_run_with_adapters_ends_as_an_ordinary_run(made: Callable[..., Lab]) -
         tensors, _ = load_tensors(run.checkpoint(name))
         keys = [key for key in STUDENT.build(3).state_dict() if key.startswith("classifier.")]
         assert [key[6:] for key in tensors if key.startswith("model.")] == sorted(keys)
-    bench = lab._Bench.prepare(one, RECIPE, "1", 0, None)
-    again = lab.evaluate.predictions(pipeline, bench.loader(bench.test))
-    np.testing.assert_array_equal(again.logits, lab.Predictions.load(run.predictions("test")).logits)
+    bench = Bench.prepare(one, RECIPE, "1", 0, None)
+    again = evaluate.predictions(pipeline, bench.loader(bench.test))
+    np.testing.assert_array_equal(again.logits, Predictions.load(run.predictions("test")).logits)
     assert len(run.metrics()) == 6
 
 

@@ -18,6 +18,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from hearless import cli, door
+from hearless.cli.tables import show
 from hearless.lab import Lab
 from hearless.report import Report, Row
 from hearless.run import Run
@@ -265,7 +266,7 @@ def test_tables_fit_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         )
         for (label, method), bands in zip(labels.items(), ("128", "24", "24"), strict=True)
     )  # fmt: skip
-    cli._show(Report("Title", "A task.", ("accuracy", "macro_f1"), rows))
+    show(Report("Title", "A task.", ("accuracy", "macro_f1"), rows))
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     for words in (*labels, "70.2 [65.5, 74.9]", "48.5", "bands"):

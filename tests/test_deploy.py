@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from hearless import cli, deploy, door, evaluate, lab
+from hearless import cli, deploy, door, evaluate
 from hearless.artifact import Artifact
 from hearless.captures.low_rate import LowRate
 from hearless.classifiers.ds_flexinet import DSFlexiNet
@@ -21,7 +21,7 @@ from hearless.complexity import Peak, peak_activations
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
-from hearless.lab import Lab
+from hearless.lab import Bench, Lab
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.pipeline import PipelineSpec
 from hearless.quantize import Quantized
@@ -76,7 +76,7 @@ def test_a_run_trained_in_int8_is_judged_loaded_and_exported_in_int8(
 ) -> None:
     run = made(replace(STAGE, quantized="onnx"))
     home = Lab(run.path.parent.parent, tiny)
-    bench = lab._Bench.prepare(home, run.recipe, "1", 0, None)
+    bench = Bench.prepare(home, run.recipe, "1", 0, None)
     pipeline = door.load(run).pipeline
     assert isinstance(pipeline.classifier, Quantized)
     assert pipeline.classifier.stage == "int8"

@@ -13,22 +13,24 @@ import pytest
 import soundfile
 import torch
 
-from hearless import evaluate, lab, splits
+from hearless import evaluate, splits
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
-from hearless.lab import Lab, Part, captures, check_classes, check_rates, check_teacher_leak
+from hearless.lab import Bench, Lab, Part, captures, check_classes, check_rates, check_teacher_leak, teachers
+from hearless.lab.studies import row_of
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage
-from hearless.run import Run, load_tensors
+from hearless.run import Predictions, Run, load_tensors
 from hearless.spec import Spec, spec
 from hearless.study import Row, Study
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
+from hearless.teaching import Running
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -118,7 +120,7 @@ def test_a_run_tells_what_it_was_made_of(watched: Watched, tiny: Path) -> None:
 def test_a_training_share_leaves_validation_and_test_alone(watched: Watched) -> None:
     loudness = replace(LOW, dataset=spec(CsvLabels, table="meta.csv", label="kind"))  # both labels in each recording
     whole, half, quarter = (
-        lab._Bench.prepare(watched, replace(loudness, training_share=part), "1", 0, None) for part in (1.0, 0.5, 0.25)
+        Bench.prepare(watched, replace(loudness, training_share=part), "1", 0, None) for part in (1.0, 0.5, 0.25)
     )
     assert [len(one.training) for one in (whole, half, quarter)] == [8, 4, 2]
     assert {c.id for c in quarter.training} <= {c.id for c in half.training} <= {c.id for c in whole.training}
@@ -128,7 +130,7 @@ def test_a_training_share_leaves_validation_and_test_alone(watched: Watched) -> 
 
 def test_validation_may_be_trained_on_as_well(watched: Watched) -> None:
     plain, both = (
-        lab._Bench.prepare(watched, replace(LOW, select="last", train_on_validation=also), "1", 0, None)
+        Bench.prepare(watched, replace(LOW, select="last", train_on_validation=also), "1", 0, None)
         for also in (False, True)
     )
     assert both.validation == plain.validation
@@ -137,7 +139,7 @@ def test_validation_may_be_trained_on_as_well(watched: Watched) -> None:
 
 
 def test_the_peak_reaches_the_loader(watched: Watched) -> None:
-    bench = lab._Bench.prepare(watched, replace(LOW, peak_normalised=True), "1", 0, None)
+    bench = Bench.prepare(watched, replace(LOW, peak_normalised=True), "1", 0, None)
     batch = next(bench.loader(bench.test).in_order())
     np.testing.assert_allclose(batch.waveform.abs().amax(1), 1.0, rtol=1e-6)
 
@@ -146,15 +148,15 @@ def test_a_cross_fitted_teacher_of_a_share_explains_its_student(watched: Watched
     part = replace(UPPER, training_share=0.7)
     run = watched.run(taught(CrossFitted(part, n_parts=2), training_share=0.7), "1", 0)
     copies = [watched.run(part, "1", 0, Part(n, 2)) for n in range(2)]
-    clips = lab._Bench.prepare(watched, run.recipe, "1", 0, None).training
-    assert set(lab._explainers(clips, copies)) == {c.id for c in clips}
+    clips = Bench.prepare(watched, run.recipe, "1", 0, None).training
+    assert set(teachers._explainers(clips, copies)) == {c.id for c in clips}
 
 
 def test_what_is_stored_is_what_the_loaded_pipeline_says(watched: Watched) -> None:
     run = watched.run(LOW, "1", 0)
-    bench = lab._Bench.prepare(watched, LOW, "1", 0, None)
+    bench = Bench.prepare(watched, LOW, "1", 0, None)
     again = evaluate.predictions(watched.pipeline(run), bench.loader(bench.test))
-    stored = lab.Predictions.load(run.predictions("test"))
+    stored = Predictions.load(run.predictions("test"))
     np.testing.assert_array_equal(again.logits, stored.logits)
     assert again.ids.tolist() == [clip.id for clip in bench.test]
 
@@ -225,9 +227,9 @@ def test_parts_that_never_learn_come_back_as_they_were(
     )
     run = watched.run(recipe, "1", 2)
     assert {key.split(".")[1] for key in weights(run) if key.startswith("model.")} == {"head"}
-    bench = lab._Bench.prepare(watched, recipe, "1", 2, None)
+    bench = Bench.prepare(watched, recipe, "1", 2, None)
     again = evaluate.predictions(watched.pipeline(run), bench.loader(bench.test))
-    np.testing.assert_array_equal(again.logits, lab.Predictions.load(run.predictions("test")).logits)
+    np.testing.assert_array_equal(again.logits, Predictions.load(run.predictions("test")).logits)
     heard = watched.heard_through(recipe, "1", 2, recipe.student)
     np.testing.assert_array_equal(again.logits, heard.logits)
 
@@ -276,13 +278,13 @@ def test_no_cross_fitted_copy_explains_a_clip_it_has_trained_on(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, int]] = []
-    explainers = lab._explainers
+    explainers = teachers._explainers
 
     def spied(*arguments: Any) -> dict[str, int]:
         seen.append(explainers(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr(lab, "_explainers", spied)
+    monkeypatch.setattr(teachers, "_explainers", spied)
     student = watched.run(taught(CrossFitted(UPPER, 2)), "1", 0)
     assert watched.made[:2] == ["x/upper fold1-seed0-part0of2", "x/upper fold1-seed0-part1of2"]
     copies = [Run(watched.folder(UPPER) / f"fold1-seed0-part{n}of2").read("clips.json") for n in range(2)]
@@ -298,8 +300,9 @@ def test_no_cross_fitted_copy_explains_a_clip_it_has_trained_on(
 def test_a_cross_fitted_teacher_of_another_seed_explains_no_clip_it_has_trained_on(watched: Watched) -> None:
     """Its parts were dealt from other training clips than the student's."""
     teacher = CrossFitted(UPPER, 2, seed=1)
-    bench = lab._Bench.prepare(watched, taught(teacher), "1", 0, None)
-    running = watched._cross_fitted(teacher, bench)
+    bench = Bench.prepare(watched, taught(teacher), "1", 0, None)
+    running = teachers.Teachers(watched, bench).running(teacher)
+    assert isinstance(running, Running)
     copies = [Run(watched.folder(UPPER) / f"fold1-seed1-part{n}of2").read("clips.json") for n in range(2)]
     group_of = {clip.id: clip.group for clip in bench.training}
     assert running.explains
@@ -335,7 +338,7 @@ def test_captures_of_all_generations_are_known() -> None:
 def test_the_raw_condition_is_heard_once(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     watched.run(UPPER, "1", 0)
     heard = watched.heard_through(UPPER, "1", 0, RAW_VIEW)
-    own = lab.Predictions.load(watched.run(UPPER, "1", 0).predictions("test"))
+    own = Predictions.load(watched.run(UPPER, "1", 0).predictions("test"))
     assert heard.ids.tolist() == own.ids.tolist()
     assert not np.array_equal(heard.logits, own.logits)
     monkeypatch.setattr(evaluate, "predictions", None)
@@ -343,7 +346,7 @@ def test_the_raw_condition_is_heard_once(watched: Watched, monkeypatch: pytest.M
 
 
 def test_the_raw_condition_through_the_runs_own_view_is_the_run(watched: Watched) -> None:
-    own = lab.Predictions.load(watched.run(LOW, "1", 0).predictions("test"))
+    own = Predictions.load(watched.run(LOW, "1", 0).predictions("test"))
     np.testing.assert_allclose(watched.heard_through(LOW, "1", 0, LOW_VIEW).logits, own.logits, atol=1e-6)
 
 
@@ -387,7 +390,7 @@ def test_the_papers_protocol_fixes_the_first_folds_choice(watched: Watched, monk
     for protocol, expected in (("honest", {"1": 0, "2": 1}), ("paper", {"1": 0, "2": 0})):
         options = tuple(replace(LOW, protocol=protocol, name=n, batch_size=8 + i) for i, n in enumerate("ab"))
         row = Row("x", {}, options)
-        found = watched._row(Study("s", "t", "", (row,)), row, ("1", "2"))
+        found = row_of(watched, Study("s", "t", "", (row,)), row, ("1", "2"))
         assert found.choices == expected
         assert found.hole == ""
 

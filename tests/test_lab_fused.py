@@ -20,7 +20,8 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.fusion import Fusion
 from hearless.interfaces import HearlessError
-from hearless.lab import Lab, Part, _Bench
+from hearless.lab import Bench, Lab, Part
+from hearless.lab.teachers import Teachers
 from hearless.objectives.binary_cross_entropy import BinaryCrossEntropy
 from hearless.objectives.binary_distillation import BinaryDistillation
 from hearless.objectives.cross_entropy import CrossEntropy
@@ -119,12 +120,12 @@ def test_a_further_teacher_listens_alone_and_what_the_student_alone_hears_is_sha
 
 def test_fitted_logits_are_equation_4_of_the_stored_ones(watched: Watched) -> None:
     recipe = student("fitted", augmentations=(spec(Gain),))
-    bench = _Bench.prepare(watched, recipe, "1", 0, None)
+    bench = Bench.prepare(watched, recipe, "1", 0, None)
     training = bench.loader(bench.training)
-    explain = watched._listening(recipe, bench, training)()
+    explain = Teachers(watched, bench).listening(training)()
     assert isinstance(explain, teaching.Stored)
     assert explain.fusion is not None
-    running = watched._running(recipe.teacher, bench)
+    running = Teachers(watched, bench).running(recipe.teacher)
     assert isinstance(running, teaching.Together)
     assert running.fusion == explain.fusion
     for epoch in (0, 1, 2):
@@ -135,8 +136,8 @@ def test_fitted_logits_are_equation_4_of_the_stored_ones(watched: Watched) -> No
 
 
 def test_teachers_of_one_view_hear_a_batch_once(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = _Bench.prepare(watched, student(), "1", 0, None)
-    running = watched._running(student().teacher, bench)
+    bench = Bench.prepare(watched, student(), "1", 0, None)
+    running = Teachers(watched, bench).running(student().teacher)
     assert isinstance(running, teaching.Together)
     batch = next(bench.loader(bench.training).in_order())
     heard: list[int] = []
@@ -156,13 +157,13 @@ def test_teachers_of_one_view_hear_a_batch_once(watched: Watched, monkeypatch: p
 def test_logits_of_an_early_run_are_found(watched: Watched, passes: list[tuple[int, Any]]) -> None:
     """Early runs kept the mean of all teachers in one folder."""
     recipe = student()
-    bench = _Bench.prepare(watched, recipe, "1", 0, None)
+    bench = Bench.prepare(watched, recipe, "1", 0, None)
     training = bench.loader(bench.training)
-    running = watched._running(recipe.teacher, bench)
+    running = Teachers(watched, bench).running(recipe.teacher)
     assert isinstance(running, teaching.Together)
-    early = teaching.store(running, training, 2, watched._logits_folder(recipe, bench))
+    early = teaching.store(running, training, 2, Teachers(watched, bench).logits_folder())
     passes.clear()
-    found = watched._listening(recipe, bench, training)()
+    found = Teachers(watched, bench).listening(training)()
     assert passes == []
     assert isinstance(found, teaching.Stored)
     np.testing.assert_array_equal(found.logits, early.logits)
@@ -200,8 +201,8 @@ def test_several_labels_are_fused_too(watched: Watched) -> None:
 
 
 def test_seeds_of_one_validation_seed_share_their_clips(watched: Watched) -> None:
-    sides = [_Bench.prepare(watched, TEACHER, "1", seed, None).validation for seed in (0, 1, 2)]
+    sides = [Bench.prepare(watched, TEACHER, "1", seed, None).validation for seed in (0, 1, 2)]
     assert sides[0] == sides[1] == sides[2]
-    own = [_Bench.prepare(watched, replace(TEACHER, validation_seed=None), "1", seed, None) for seed in (0, 1, 2)]
+    own = [Bench.prepare(watched, replace(TEACHER, validation_seed=None), "1", seed, None) for seed in (0, 1, 2)]
     assert own[0].validation == sides[0]
     assert len({one.validation for one in own}) > 1

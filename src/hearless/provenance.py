@@ -18,6 +18,11 @@ def git_commit(folder: Path) -> str | None:
     return f"{commit}-changed" if _git(folder, "status", "--porcelain", "--untracked-files=no") else commit
 
 
+def code_commit() -> str | None:
+    """Return the commit of this code; None outside git."""
+    return git_commit(Path(__file__).parent)
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, or None where it is missing or refuses."""
     try:

@@ -11,17 +11,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hearless import door, lab
+from hearless import door
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.datasets.sonyc_ust import SONYCUST
 from hearless.datasets.urbansound8k import UrbanSound8K
 from hearless.interfaces import HearlessError
-from hearless.lab import Lab
+from hearless.lab import Bench, Lab
 from hearless.labels.groups import members
 from hearless.recipes.spectral_transcoder import head, light, table3
 from hearless.recipes.spectral_transcoder.settings import Settings, from_words
-from hearless.run import Predictions
+from hearless.run import Predictions, Run
 from hearless.spec import Spec, spec
 from hearless.teachers import Trained
 
@@ -93,10 +93,10 @@ def test_the_table_runs_on_urbansound8k_and_gathers_what_the_classifier_says(tmp
     assert report.columns == ("accuracy", "macro_f1", "training time")
     (folder,) = (tmp_path / "runs").glob("spectral_transcoder-by_hand-mn04-sound-*/fold1-seed0")
     here = Lab(tmp_path / "runs", tmp_path / "data")
-    run = lab.Run(folder)
+    run = Run(folder)
     pipeline, found = here.pipeline(run), Predictions.load(run.predictions("test"))
     assert run.measured["labels"] == ["dog_bark", "siren"]
-    bench = lab._Bench.prepare(here, run.recipe, "1", 0, None)
+    bench = Bench.prepare(here, run.recipe, "1", 0, None)
     batch = next(bench.loader(bench.test).in_order())
     with torch.inference_mode():
         features = pipeline.features(pipeline.observe(batch.waveform, batch.rate_hz))

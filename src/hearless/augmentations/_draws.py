@@ -1,7 +1,8 @@
-"""Draws and clips must pair: the one check that every augmentation makes."""
+"""What augmentations check: draws and clips must pair, and shares of a mixture come from a Beta distribution."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -21,3 +22,15 @@ def column(name: str, tensor: Tensor, draws: Sequence[Draw], key: str) -> list[f
         if key not in draw:
             raise HearlessError(f"{name}: a draw needs {key!r}, got {sorted(draw)}; replay draws on what drew them.")
     return [draw[key] for draw in draws]
+
+
+def check_mixing(name: str, probability: float, alpha: float, usual: float) -> None:
+    """Refuse a probability outside 0..1, or an alpha of a Beta distribution that is not above 0.
+
+    Raises:
+        HearlessError: so; it names the paper's ``usual`` alpha.
+    """
+    if not 0.0 < probability <= 1.0:
+        raise HearlessError(f"{name}: probability must lie in 0..1, 0 excluded, got {probability}.")
+    if not 0.0 < alpha < math.inf:
+        raise HearlessError(f"{name}: alpha must be above 0 and finite, got {alpha}; the paper's is {usual}.")

@@ -13,7 +13,6 @@ random permutation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hearless.augmentations._draws import column
+from hearless.augmentations._draws import check_mixing, column
 from hearless.interfaces import Axes, Clip, Draw, HearlessError
 
 EXAMPLE: dict[str, Any] = {"probability": 1.0}
@@ -63,10 +62,7 @@ class FreqMixStyle:
     level: Literal["clip", "batch"] = "batch"
 
     def __init__(self, *, probability: float = 0.4, alpha: float = 0.3) -> None:
-        if not 0.0 < probability <= 1.0:
-            raise HearlessError(f"FreqMixStyle: probability must lie in 0..1, 0 excluded, got {probability}.")
-        if not 0.0 < alpha < math.inf:
-            raise HearlessError(f"FreqMixStyle: alpha must be above 0 and finite, got {alpha}; the paper's is 0.3.")
+        check_mixing("FreqMixStyle", probability, alpha, 0.3)
         self.probability, self.alpha = probability, alpha
 
     def draw(self, rng: np.random.Generator, clip: Clip, duration_s: float) -> Draw:

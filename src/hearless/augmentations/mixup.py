@@ -14,7 +14,6 @@ A batch-level draw (see `FreqMixStyle`): stored teacher logits cannot follow it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hearless.augmentations._draws import column
+from hearless.augmentations._draws import check_mixing, column
 from hearless.interfaces import Axes, Clip, Draw, HearlessError
 
 EXAMPLE: dict[str, Any] = {"probability": 1.0}
@@ -58,10 +57,7 @@ class Mixup:
     level: Literal["clip", "batch"] = "batch"
 
     def __init__(self, *, probability: float = 0.6, alpha: float = 10.0) -> None:
-        if not 0.0 < probability <= 1.0:
-            raise HearlessError(f"Mixup: probability must lie in 0..1, 0 excluded, got {probability}.")
-        if not 0.0 < alpha < math.inf:
-            raise HearlessError(f"Mixup: alpha must be above 0 and finite, got {alpha}; the paper's is 10.")
+        check_mixing("Mixup", probability, alpha, 10)
         self.probability, self.alpha = probability, alpha
 
     def draw(self, rng: np.random.Generator, clip: Clip, duration_s: float) -> Draw:

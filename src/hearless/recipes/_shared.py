@@ -1,15 +1,17 @@
-"""What recipes of every folder share: backbones by short name, and settings from plain words.
+"""What recipes of every folder share: backbones by short name, settings from plain words, published tables.
 
 A backbone is a classifier with the front end it hears through and the weights it starts from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hearless.classifiers._official import backbone as published
 from hearless.classifiers.mobilenetv3 import MobileNetV3
@@ -18,6 +20,8 @@ from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.spec import Spec, checked, fit_type, spec
 from hearless.teachers import Pretrained
+
+One = TypeVar("One")
 
 TEACHER_RATE_HZ = 16000
 SCRATCH = {"mn02": spec(MobileNetV3, width=0.2)}
@@ -105,3 +109,37 @@ def value_of(name: str, value: Any, hint: str) -> Any:
         with suppress(ValueError, KeyError):
             return TEXTS[kind](value.lower())
     raise HearlessError(f"{name} must be {hint.replace('bool', 'yes or no').replace(' | ', ' or ')}, got {value!r}.")
+
+
+def published_rows(system: str, table: str, /, **where: str) -> list[dict[str, str]]:
+    """Return the lines of a paper's table beside a system's recipes whose columns hold these values.
+
+    Args:
+        system: the folder of the recipes.
+        table: the file's name, such as ``"paper_000_table1"``.
+        where: the values wanted, by column.
+    """
+    text = (files("hearless.recipes") / system / f"{table}.csv").read_text()
+    return [row for row in csv.DictReader(text.splitlines()) if all(row[name] == where[name] for name in where)]
+
+
+def the_one(each: Sequence[One], takes: str = "this study takes one backbone at a time") -> One:
+    """Return the settings of a study of one network.
+
+    Raises:
+        HearlessError: there are several.
+    """
+    if len(each) != 1:
+        raise HearlessError(f"{takes}, got {len(each)}; name one --backbone.")
+    return each[0]
+
+
+def the_one_at_a_rate(each: Sequence[One], rates: Sequence[int]) -> tuple[One, int]:
+    """Return settings and rate of a study of one network at one rate.
+
+    Raises:
+        HearlessError: there are several.
+    """
+    if len(each) != 1 or len(rates) != 1:
+        raise HearlessError(f"this study takes one backbone and one rate, got {len(each)} and {list(rates)}.")
+    return each[0], rates[0]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.resources import files
 
 import torch
 
@@ -15,6 +13,7 @@ from hearless.complexity import Complexity, complexity
 from hearless.datasets.simulated_devices import SEEN, UNSEEN
 from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
+from hearless.recipes._shared import published_rows, the_one
 from hearless.recipes.ds_flexinet.settings import Settings
 from hearless.study import Row, Study
 
@@ -34,11 +33,10 @@ def one(each: Sequence[Settings], rates: Sequence[int]) -> Settings:
     Raises:
         HearlessError: several sizes, or rates.
     """
-    if len(each) != 1:
-        raise HearlessError(f"studies of paper 004 take one size at a time, got {len(each)}; name one --backbone.")
+    settings = the_one(each, "studies of paper 004 take one size at a time")
     if rates:
         raise HearlessError(f"paper 004 hears one rate, got rates {list(rates)}; see --set rate_hz=16000.")
-    return each[0]
+    return settings
 
 
 def tested(settings: Settings, folds: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -71,8 +69,7 @@ def cost(settings: Settings, precision: str = "fp32") -> dict[str, str]:
 
 def printed(table: str, **where: str) -> dict[str, str]:
     """Return the row of a published table whose columns hold these values; empty where there is none."""
-    text = (files("hearless.recipes") / "ds_flexinet" / f"paper_004_{table}.csv").read_text()
-    rows = [row for row in csv.DictReader(text.splitlines()) if all(row[name] == where[name] for name in where)]
+    rows = published_rows("ds_flexinet", f"paper_004_{table}", **where)
     return rows[0] if rows else {}
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import files
 
+from hearless.recipes._shared import published_rows
 from hearless.recipes.ds_flexinet._tables import BACKBONES, DATA, one, share, table, tested
 from hearless.recipes.ds_flexinet.settings import Settings
 from hearless.recipes.ds_flexinet.table2 import sizes
@@ -17,10 +16,9 @@ __all__ = ["BACKBONES", "DATA", "study"]
 
 def others() -> dict[str, float]:
     """Return the paper's accuracies of other systems, with what they cost."""
-    text = (files("hearless.recipes") / "ds_flexinet" / "paper_004_table3.csv").read_text()
     return {
         f"{row['model']}, {row['params_K']} K, {row['macs_M']} M MACs, TAU 2022 Mobile": share(row["acc_percent"])
-        for row in csv.DictReader(text.splitlines())
+        for row in published_rows("ds_flexinet", "paper_004_table3")
         if not row["model"].startswith("sm")
     }
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
+from hearless.recipes._shared import the_one
 from hearless.recipes.low_rate import cssd, fine_tuned
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import rate_text
@@ -58,9 +58,7 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    if len(each) != 1:
-        raise HearlessError(f"this study takes one backbone at a time, got {len(each)}; name one --backbone.")
-    settings = each[0]
+    settings = the_one(each)
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for rate in sorted(rates, reverse=True):

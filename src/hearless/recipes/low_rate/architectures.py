@@ -27,7 +27,7 @@ from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
-from hearless.recipes._shared import TEACHER_RATE_HZ
+from hearless.recipes._shared import TEACHER_RATE_HZ, the_one
 from hearless.recipes.low_rate import cssd, fine_tuned, full_band
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import rate_text
@@ -127,11 +127,9 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one adapted backbone."""
-    if len(each) != 1:
-        raise HearlessError(f"this study takes one backbone at a time, got {len(each)}; name one --backbone.")
+    settings = the_one(each)
     if wrong := [rate for rate in rates if rate >= TEACHER_RATE_HZ]:
         raise HearlessError(f"rates must be below {TEACHER_RATE_HZ} Hz, which the teacher hears, got {wrong[0]}.")
-    settings = each[0]
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for rate in sorted(rates, reverse=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hearless.interfaces import HearlessError
+from hearless.recipes._shared import the_one
 from hearless.recipes.low_rate import cssd, fine_tuned
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
@@ -22,9 +22,7 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    if len(each) != 1:
-        raise HearlessError(f"low_rate/bands compares one backbone at a time, got {len(each)}; name one --backbone.")
-    settings = each[0]
+    settings = the_one(each, "low_rate/bands compares one backbone at a time")
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for rate in sorted(rates, reverse=True):

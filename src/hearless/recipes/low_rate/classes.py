@@ -6,13 +6,11 @@ trained.  The paper prints three classes of ESC-50 (MobileNetV2, five folds).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
-from hearless.interfaces import HearlessError
 from hearless.pictures import dots
+from hearless.recipes._shared import published_rows, the_one
 from hearless.recipes.low_rate import table1
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import hz_of, pairs_at, rate_text
@@ -29,10 +27,9 @@ COLUMNS = {"fine-tuned": "finetuned", "CSSD": "cssd"}
 
 def published(rate_hz: int, method: str) -> dict[str, float]:
     """Return paper 000's accuracy of single ESC-50 classes; of a method or rate that it does not print, none."""
-    text = (files("hearless.recipes") / "low_rate" / "paper_000_table2.csv").read_text()
     return {
         line["class"]: float(line[COLUMNS[method]])
-        for line in csv.DictReader(text.splitlines())
+        for line in published_rows("low_rate", "paper_000_table2")
         if method in COLUMNS and (line["dataset"], int(line["sampling_rate_hz"])) == ("ESC-50", rate_hz)
     }
 
@@ -42,9 +39,8 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    if len(each) != 1:
-        raise HearlessError(f"this study takes one backbone at a time, got {len(each)}; name one --backbone.")
-    rows = tuple(row for row in table1.rows(each[0], rates) if row.condition["method"] in METHODS)
+    settings = the_one(each)
+    rows = tuple(row for row in table1.rows(settings, rates) if row.condition["method"] in METHODS)
     return Study(
         name="low_rate/classes", title="Which classes gain", task=task, rows=rows, seeds=seeds, folds=folds,
         compare=tuple(pair for rate in sorted(rates, reverse=True) for pair in pairs_at(rate)),

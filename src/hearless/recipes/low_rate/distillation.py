@@ -34,6 +34,7 @@ from hearless.objectives.teacher_free import TeacherFree
 from hearless.objectives.variational_information import VariationalInformation
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
+from hearless.recipes._shared import the_one_at_a_rate
 from hearless.recipes.low_rate import basd, cssd, fine_tuned
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import rate_text
@@ -105,9 +106,7 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone at one rate."""
-    if len(each) != 1 or len(rates) != 1:
-        raise HearlessError(f"this study takes one backbone and one rate, got {len(each)} and {list(rates)}.")
-    settings, rate = each[0], rates[0]
+    settings, rate = the_one_at_a_rate(each, rates)
     if settings.multi_label:
         raise HearlessError("these objectives tell one class a clip, and the data have several; take single labels.")
     recipes = {

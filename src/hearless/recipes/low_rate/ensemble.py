@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
+from hearless.recipes._shared import the_one
 from hearless.recipes.low_rate import cssd, fine_tuned, full_band
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
@@ -28,9 +28,8 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone; α and T are chosen by CSSD at the lowest rate, as in `table1`."""
-    if len(each) != 1:
-        raise HearlessError(f"this study takes one backbone at a time, got {len(each)}; name one --backbone.")
-    settings, judges = each[0], grid_of(cssd.recipe, each[0], min(rates), GRID)
+    settings = the_one(each)
+    judges = grid_of(cssd.recipe, settings, min(rates), GRID)
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for rate in sorted(rates, reverse=True):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hearless.interfaces import HearlessError
 from hearless.pictures import dots
+from hearless.recipes._shared import the_one
 from hearless.recipes.low_rate import table1
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import pairs_at
@@ -25,9 +25,8 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    if len(each) != 1:
-        raise HearlessError(f"this study takes one backbone at a time, got {len(each)}; name one --backbone.")
-    rows = tuple(row for row in table1.rows(each[0], rates) if row.condition["method"] in METHODS)
+    settings = the_one(each)
+    rows = tuple(row for row in table1.rows(settings, rates) if row.condition["method"] in METHODS)
     return Study(
         name="low_rate/folds", title="From fold to fold", task=task, rows=rows, seeds=seeds, folds=folds,
         compare=tuple(pair for rate in sorted(rates, reverse=True) for pair in pairs_at(rate)), also=("fold",),

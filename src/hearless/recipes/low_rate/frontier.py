@@ -18,7 +18,7 @@ from hearless import page
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import Cloud, clouds
-from hearless.provenance import environment, git_commit
+from hearless.provenance import code_commit, environment
 from hearless.recipes._shared import backbone, with_words
 from hearless.recipes.low_rate._wish import LESS_IS_MORE, advice, parsed
 from hearless.report import Report, Row
@@ -68,7 +68,7 @@ def analyse(lab: Lab, question: Question) -> Report:
     made = Report(
         title="What a sensor costs and what it gives", task=f"From {', '.join(names)}. {tables[0].task}",
         columns=columns, rows=with_dominated(rows), notes=(*notes, *_legend(columns)), command=question.command,
-        commit=git_commit(Path(__file__).parent), environment=environment(),
+        commit=code_commit(), environment=environment(),
         units={**{name: unit for one in found for name, unit in one.units.items()}, **UNITS},
     )  # fmt: skip
     report = replace(made, notes=(advice(made, wish), *made.notes))

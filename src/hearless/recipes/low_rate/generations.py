@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
+from hearless.recipes._shared import the_one_at_a_rate
 from hearless.recipes.low_rate import fine_tuned
 from hearless.recipes.low_rate.low_to_high import published
 from hearless.recipes.low_rate.settings import Settings
@@ -40,9 +40,7 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone at one rate."""
-    if len(each) != 1 or len(rates) != 1:
-        raise HearlessError(f"this study takes one backbone and one rate, got {len(each)} and {list(rates)}.")
-    settings, rate = each[0], rates[0]
+    settings, rate = the_one_at_a_rate(each, rates)
     condition = {"rate": rate_text(rate), "network": settings.backbone.name}
     made = []
     for n in range(LAST + 1):

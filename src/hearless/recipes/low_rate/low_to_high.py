@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from importlib.resources import files
 
 from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
+from hearless.recipes._shared import published_rows
 from hearless.recipes.low_rate import basd, cssd, fine_tuned, table1
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
@@ -19,10 +18,9 @@ BACKBONES = ("mobilenetv2",)
 
 def published(experiment: str) -> dict[str, float]:
     """Return paper 000's ESC-50 value of an ablation."""
-    text = (files("hearless.recipes") / "low_rate" / "paper_000_ablations.csv").read_text()
     return {
         f"paper 000, {line['model']} on the whole ESC-50": float(line["value"])
-        for line in csv.DictReader(text.splitlines())
+        for line in published_rows("low_rate", "paper_000_ablations")
         if (line["experiment"], line["dataset"]) == (experiment, "ESC-50")
     }
 

@@ -6,13 +6,12 @@ Between measured rates the current lies on a line; beyond them nothing is said u
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import bars
 from hearless.power import PAPER, CurrentTable, battery_hours, current_ma, read_currents
-from hearless.provenance import environment, git_commit
+from hearless.provenance import code_commit, environment
 from hearless.recipes._shared import with_words
 from hearless.recipes.low_rate.table1 import rate_text
 from hearless.report import Report, Row
@@ -58,7 +57,7 @@ def analyse(lab: Lab, question: Question) -> Report:
     report = Report(
         title="Hours on a battery", task=_task(table, options), columns=("battery", "current"),
         rows=tuple(row for row, _ in made), notes=(*filter(None, (warning for _, warning in made)), *_notes(table)),
-        command=question.command, commit=git_commit(Path(__file__).parent), environment=environment(),
+        command=question.command, commit=code_commit(), environment=environment(),
         units={"battery": "h", "current": "mA"}, published_heading="paper 000", heading="sensor",
     )  # fmt: skip
     bars(report, question.place / "bars.png")

@@ -19,7 +19,7 @@ from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import bars
 from hearless.privacy import PAPER_HUMAN_WER
-from hearless.provenance import environment, git_commit
+from hearless.provenance import code_commit, environment
 from hearless.recipes._shared import with_words
 from hearless.recipes.low_rate import bandwidth_extended, fine_tuned, from_levels, full_band
 from hearless.recipes.low_rate._speech import heard, speech
@@ -171,7 +171,7 @@ def _report(
         title="What each sensor lets through of speech", task=task, columns=columns or ("words",), rows=rows,
         tests=tuple(test for one in attacks for test in one.tests),
         notes=_notes(attacks, told, [row.label for row in made if row not in rows]),
-        command=question.command, commit=git_commit(Path(__file__).parent), environment=environment(),
+        command=question.command, commit=code_commit(), environment=environment(),
         seeds=question.seeds, units=UNITS, published_heading="people (paper 000)", heading="sensor",
     )  # fmt: skip
 

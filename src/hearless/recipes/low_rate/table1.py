@@ -6,13 +6,12 @@ others.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 from hearless.recipe import Recipe
+from hearless.recipes._shared import published_rows
 from hearless.recipes.low_rate import basd, cssd, fine_tuned, full_band
 from hearless.recipes.low_rate.settings import Settings
 from hearless.study import Row, Study
@@ -27,10 +26,9 @@ Make = Callable[[Settings, int], Recipe]
 
 def published(rate_hz: int, method: str, backbone: str) -> dict[str, float]:
     """Return paper 000's ESC-50 values at this rate for a method: its own network first, else MobileNetV2's."""
-    text = (files("hearless.recipes") / "low_rate" / "paper_000_table1.csv").read_text()
     found = {
         row["model"]: float(row["value"])
-        for row in csv.DictReader(text.splitlines())
+        for row in published_rows("low_rate", "paper_000_table1")
         if (int(row["sampling_rate_hz"]), row["method"], row["dataset"]) == (rate_hz, method, "ESC-50")
     }
     first = PAPER_NAME.get(backbone, "MobileNetV2")

@@ -29,7 +29,7 @@ from hearless.lab import Lab
 from hearless.loading import Loader
 from hearless.pictures import confusions, heat_map, similarities
 from hearless.pipeline import Pipeline
-from hearless.provenance import environment, git_commit
+from hearless.provenance import code_commit, environment
 from hearless.recipe import Recipe
 from hearless.recipes._shared import with_words
 from hearless.recipes.low_rate import basd, cssd, fine_tuned, full_band
@@ -232,7 +232,7 @@ def _representations(pipeline: Pipeline, batch: Batch, torch_device: str) -> dic
 
 def _signed(report: Report, question: Question) -> Report:
     return replace(
-        report, command=question.command, commit=git_commit(Path(__file__).parent), environment=environment(),
+        report, command=question.command, commit=code_commit(), environment=environment(),
         seeds=question.seeds, task=report.task or question.task,
     )  # fmt: skip
 

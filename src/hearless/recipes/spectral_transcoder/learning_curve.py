@@ -16,7 +16,7 @@ from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import Curve, curves
 from hearless.recipe import Recipe
-from hearless.recipes._shared import with_words
+from hearless.recipes._shared import the_one, with_words
 from hearless.recipes.spectral_transcoder import cnn_logits, light
 from hearless.recipes.spectral_transcoder.settings import Settings
 from hearless.report import Report
@@ -73,12 +73,11 @@ def table(
     Raises:
         HearlessError: several classifiers.
     """
-    if len(each) != 1:
-        raise HearlessError(f"a learning curve takes one frozen classifier, got {len(each)}; name one --backbone.")
-    points = options.points(each[0].epochs)
-    names = replace(each[0], rows=each[0].rows or "light").wanted(TRANSCODERS)
-    rows = {(name, *point): _row(each[0], name, *point) for name in names for point in points}
-    pairs = [pair for name in names for pair in _pairs(name, points, each[0].epochs)]
+    settings = the_one(each, "a learning curve takes one frozen classifier")
+    points = options.points(settings.epochs)
+    names = replace(settings, rows=settings.rows or "light").wanted(TRANSCODERS)
+    rows = {(name, *point): _row(settings, name, *point) for name in names for point in points}
+    pairs = [pair for name in names for pair in _pairs(name, points, settings.epochs)]
     return Study(
         name="spectral_transcoder/learning_curve", title="How far fewer clips and fewer epochs get", task=task,
         rows=tuple(rows.values()), seeds=seeds, folds=folds, training_time=True,

@@ -18,7 +18,7 @@ from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import Curve, curves
 from hearless.recipe import Recipe
-from hearless.recipes._shared import with_words
+from hearless.recipes._shared import the_one, with_words
 from hearless.recipes.spectral_transcoder import cnn_logits, light
 from hearless.recipes.spectral_transcoder.settings import Settings
 from hearless.report import Report
@@ -136,14 +136,13 @@ def table(
     Raises:
         HearlessError: several classifiers, or a list that cannot be read.
     """
-    if len(each) != 1:
-        raise HearlessError(f"a search takes one frozen classifier, got {len(each)}; name one --backbone.")
-    found = tries(each[0], options)
+    settings = the_one(each, "a search takes one frozen classifier")
+    found = tries(settings, options)
     families = list(dict.fromkeys(one.family for one in found))
     chosen = {family: f"chosen: {family}" for family in families}
     rows = [_row(one) for one in found]
-    rows += [_chosen(each[0], chosen[family], [one for one in found if one.family == family]) for family in families]
-    best = [(chosen[one.family], one.label) for one in found if one.settings == each[0]]
+    rows += [_chosen(settings, chosen[family], [one for one in found if one.family == family]) for family in families]
+    best = [(chosen[one.family], one.label) for one in found if one.settings == settings]
     across = [(chosen[LIGHT], chosen[FULL])] if len(families) > 1 else []
     return Study(
         name="spectral_transcoder/search", title="Which transcoder", rows=tuple(rows), seeds=seeds, folds=folds,

@@ -5,12 +5,11 @@ Ours beside the paper's rows: the light transcoder.  Published are PtoPa-FC, "ag
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from importlib.resources import files
 
 from hearless.evaluate import TRAINING_TIME
 from hearless.recipe import Recipe
+from hearless.recipes._shared import published_rows
 from hearless.recipes.spectral_transcoder import (
     _released,
     cnn_logits,
@@ -46,10 +45,9 @@ def published_more(row: str, backbone: str) -> dict[str, float]:
 
 def _lines(row: str, backbone: str) -> list[dict[str, str]]:
     """Return the line of the paper's table, none for our own rows."""
-    text = (files("hearless.recipes") / "spectral_transcoder" / "paper_003_table2.csv").read_text()
     network = network_of(backbone)
-    wanted = (network, PUBLISHED.get(row, "").format(network))
-    return [line for line in csv.DictReader(text.splitlines()) if (line["classifier"], line["model"]) == wanted]
+    model = PUBLISHED.get(row, "").format(network)
+    return published_rows("spectral_transcoder", "paper_003_table2", classifier=network, model=model)
 
 
 def network_of(backbone: str) -> str:

@@ -7,11 +7,10 @@ place: the paper's other baseline, which it says did worse.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from importlib.resources import files
 
 from hearless.recipe import Recipe
+from hearless.recipes._shared import published_rows
 from hearless.recipes.spectral_transcoder import _released, head, table2
 from hearless.recipes.spectral_transcoder.settings import Settings
 from hearless.study import Row, Study
@@ -35,9 +34,8 @@ def published_more(heard: str, backbone: str) -> dict[str, float]:
 
 def _lines(heard: str, backbone: str) -> list[dict[str, str]]:
     """Return the line of the paper's table: "mel" or "transcoded"."""
-    text = (files("hearless.recipes") / "spectral_transcoder" / "paper_003_table3.csv").read_text()
-    wanted = (heard, table2.network_of(backbone))
-    return [line for line in csv.DictReader(text.splitlines()) if (line["input"], line["classifier"]) == wanted]
+    network = table2.network_of(backbone)
+    return published_rows("spectral_transcoder", "paper_003_table3", input=heard, classifier=network)
 
 
 def study(

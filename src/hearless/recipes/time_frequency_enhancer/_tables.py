@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 
 from hearless.interfaces import HearlessError
+from hearless.recipes._shared import published_rows, the_one
 from hearless.recipes.time_frequency_enhancer import student, teacher
 from hearless.recipes.time_frequency_enhancer.settings import Settings
 from hearless.study import Row, Study
@@ -19,10 +18,9 @@ SETS = {"cross_entropy": ("esc50_acc", "ESC-50"), "binary_cross_entropy": ("sc2_
 
 def published(settings: Settings, model: str, *, taught: bool | None) -> dict[str, float]:
     """Return paper 002's value for a model with CMKD, without, or (None) of the teacher."""
-    text = (files("hearless.recipes") / "time_frequency_enhancer" / "paper_002_results.csv").read_text()
     column, data = SETS[settings.hard]
     kd = {True: "1", False: "0", None: ""}[taught]
-    found = [row for row in csv.DictReader(text.splitlines()) if (row["model"], row["kd"]) == (model, kd)]
+    found = published_rows("time_frequency_enhancer", "paper_002_results", model=model, kd=kd)
     return {f"paper 002, {model} on the whole {data}": round(float(row[column]) / 100, 6) for row in found[:1]}
 
 
@@ -53,13 +51,12 @@ def one(each: Sequence[Settings], rates: Sequence[int]) -> Settings:
     Raises:
         HearlessError: several backbones, or rates.
     """
-    if len(each) != 1:
-        raise HearlessError(f"studies of paper 002 take one backbone at a time, got {len(each)}; name one --backbone.")
+    settings = the_one(each, "studies of paper 002 take one backbone at a time")
     if rates:
         raise HearlessError(
             f"paper 002 hears 16 kHz alone, got rates {list(rates)}; see time_frequency_enhancer/low_rate."
         )
-    return each[0]
+    return settings
 
 
 def table(

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hearless.enhancers.time_frequency_enhancer import TimeFrequencyEnhancer
-from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
-from hearless.recipes._shared import TEACHER_RATE_HZ
+from hearless.recipes._shared import TEACHER_RATE_HZ, the_one
 from hearless.recipes.low_rate import cssd
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
@@ -40,9 +39,7 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    if len(each) != 1:
-        raise HearlessError(f"this study takes one backbone at a time, got {len(each)}; name one --backbone.")
-    settings, made, pairs = each[0], [], []
+    settings, made, pairs = the_one(each), [], []
     judges = grid_of(cssd.recipe, settings, min(rates), GRID)
     for rate in sorted(rates, reverse=True):
         for n_blocks in (0, 1, 2, 4):

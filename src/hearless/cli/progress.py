@@ -1,0 +1,77 @@
+"""Progress bars on stderr, gone when the work is done; none where nobody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from hearless.lab import Lab
+    from hearless.train import Tick
+
+
+@contextmanager
+def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
+    """Yield a lab that shows decoding and training as progress bars on stderr."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from hearless.lab import Lab
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(compact=True), TextColumn("{task.fields[words]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def task(name: str, total: int) -> TaskID:
+            if name not in tasks:
+                for old in tasks.values():
+                    bars.remove_task(old)
+                tasks.clear()
+                tasks[name] = bars.add_task(name.rpartition("/")[2], total=total, words="")
+            return tasks[name]
+
+        def tick(name: str, at: Tick) -> None:
+            done = (at.epoch - 1) * at.n_clips + at.clips
+            words = f"epoch {at.epoch}/{at.n_epochs}, {at.clips_per_s:.0f} clips/s, loss {at.metrics['loss']:.3f}"
+            bars.update(task(name, at.n_epochs * at.n_clips), completed=done, words=words)
+
+        def decoding(done: int, total: int) -> None:
+            bars.update(task("decoding", total), completed=done)
+
+        def say(text: str) -> None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        yield Lab(runs, root, torch_device=torch_device, say=say, tick=tick, decoding=decoding)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how many (rows of a log, files) are done, as a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.percentage:.1f} %"), BarColumn(30), TimeRemainingColumn(), TextColumn("{task.fields[words]}")
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("", total=None, words="")
+
+        def done(row: int, total: int) -> None:
+            speed = bars.tasks[0].speed or 0.0
+            bars.update(bar, completed=row, total=total, words=f"{what} {row:,} of {total:,}, {speed:,.0f} {what}s/s")
+
+        yield done

@@ -1,0 +1,77 @@
+"""The table of finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hearless import evaluate
+from hearless.door.models import finished
+from hearless.interfaces import HearlessError
+from hearless.provenance import code_commit
+from hearless.report import Report
+from hearless.run import Predictions, Run
+from hearless.splits import natural
+from hearless.study import Row, Study
+
+
+def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: bool = False) -> Report:
+    """Return the table of finished runs: each folder is one run, or a recipe's runs over folds and seeds.
+
+    Raises:
+        HearlessError: a folder holds no finished run, or the runs' classes differ.
+    """
+    paths = [folder.path if isinstance(folder, Run) else Path(folder) for folder in folders]
+    if not paths or len({path.resolve() for path in paths}) < len(paths):
+        raise HearlessError(f"each run must be named once, got {', '.join(map(str, paths)) or 'none'}.")
+    runs = [finished(path) for path in paths]
+    measured = [each[0].measured for each in runs]
+    labels, multi_label = tuple(measured[0]["labels"]), bool(measured[0]["multi_label"])
+    if any(tuple(m["labels"]) != labels for m in measured):
+        raise HearlessError("runs must share their classes to stand in one table; evaluate them apart.")
+    done = [_evaluated(label, each) for label, each in zip(_names(runs), runs, strict=True)]
+    pairs = ((done[0].row.label, done[1].row.label),) if compare else ()
+    made = Study(
+        "evaluate", "What these runs score on their test clips", _words_of(runs), tuple(d.row for d in done),
+        seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
+    )  # fmt: skip
+    return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=code_commit())
+
+
+def _names(runs: Sequence[Sequence[Run]]) -> list[str]:
+    """Return what a table calls each folder's runs: as short as tells them apart."""
+    recipes = [each[0].recipe.name.rpartition("/")[2] for each in runs]
+    placed = [f"{name}, {_places(each)}" for name, each in zip(recipes, runs, strict=True)]
+    folders = [f"{each[0].path.parent.name}, {_places(each)}" for each in runs]
+    whole = [str(each[0].path if len(each) == 1 else each[0].path.parent) for each in runs]
+    return next(names for names in (recipes, placed, folders, whole) if len({*names}) == len(names) or names is whole)
+
+
+def _places(runs: Sequence[Run]) -> str:
+    """Say which folds and seeds there are: ``folds 1, 2, seed 0``."""
+    said = []
+    for what in ("fold", "seed"):
+        values = sorted({str(run.measured[what]) for run in runs}, key=natural)
+        said.append(f"{what}{'s' if len(values) > 1 else ''} {', '.join(values)}")
+    return ", ".join(said)
+
+
+def _evaluated(label: str, runs: Sequence[Run]) -> evaluate.Evaluated:
+    found = evaluate.Evaluated(Row(label, {"tested on": _places(runs)}, (runs[0].recipe,)))
+    for run in runs:
+        measured, predictions = run.measured, Predictions.load(run.predictions("test"))
+        found.add(measured["fold"], measured["seed"], predictions, run.read("done.json")["seconds"])
+        place = measured["fold"], measured["seed"]
+        if predictions.reference is None and (rule := evaluate.keep_calibration(run)):
+            found.rules[place] = rule
+        if noises := measured.get("noise_named"):
+            found.noises[place] = float(np.mean([*noises.values()]))
+    return found
+
+
+def _words_of(runs: Sequence[Sequence[Run]]) -> str:
+    measured = [{run.measured["fold"]: run.measured for run in each} for each in runs]
+    n = max(sum(m["n_clips"]["test"] for m in folds.values()) for folds in measured)
+    return f"{n} test clips, {len(runs[0][0].measured['labels'])} classes."

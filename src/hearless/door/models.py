@@ -1,0 +1,94 @@
+"""Models of finished runs and of published weights, found by folder or file; and what they say of sounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hearless import evaluate
+from hearless import predict as predicting
+from hearless.calibration import Calibration
+from hearless.door.model import TRANSCODER, Model
+from hearless.door.recipes import recipe_names
+from hearless.interfaces import HearlessError
+from hearless.lab import Lab
+from hearless.recipe import Recipe
+from hearless.run import Run
+from hearless.splits import natural
+from hearless.teachers import Pretrained
+from hearless.weights import as_listener
+
+WINDOW_S = 10.0
+"""How much a published network hears at once: the length of AudioSet's clips."""
+
+Listening = Model | Run | str | Path
+"""A model, a run or its folder."""
+
+
+def load(run: Run | str | Path, *, torch_device: str = "cpu") -> Model:
+    """Return the model of a run, of its folder (``runs/…/fold1-seed0``), or of the first run in a recipe's folder.
+
+    Raises:
+        HearlessError: no finished run is there.
+    """
+    found = finished(run.path if isinstance(run, Run) else Path(run))[0]
+    lab = Lab(found.path.parent.parent, Path(), torch_device=torch_device)
+    measured = found.measured
+    name = f"{found.path.parent.name}/{found.path.name}"
+    median_db = tuple(math.nan if level is None else level for level in measured.get("median_db", ()))
+    return Model(
+        lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name, median_db,
+        _trained_by(found.recipe), evaluate.calibration_of(found) or Calibration(), _beside(found.recipe),
+    )  # fmt: skip
+
+
+def _beside(recipe: Recipe) -> Pretrained | None:
+    """Return the frozen classifier that a recipe's student is judged beside, where it has the student's classes."""
+    return recipe.teacher if recipe.classes and isinstance(recipe.teacher, Pretrained) else None
+
+
+def _trained_by(recipe: Recipe) -> str:
+    """Return the command that trains a recipe's like for levels of another interval or of octaves."""
+    system, _, rest = recipe.name.partition("/")
+    method, backbone = ([*rest.split("-"), ""])[:2] if rest.count("-") == 2 else ("", "")
+    if f"{system}/{method}" not in recipe_names():
+        return TRANSCODER
+    command = TRANSCODER.replace("spectral_transcoder/light", f"{system}/{method}").replace("yamnet", backbone)
+    bands = recipe.student.capture.arguments.get("bands", "published")
+    return command if bands == "published" else f"{command} --set bands={bands}"
+
+
+def finished(folder: Path) -> list[Run]:
+    """Return the finished runs of a folder: itself, or a recipe's runs over folds and seeds.
+
+    Raises:
+        HearlessError: there is none.
+    """
+    if (folder / "done.json").is_file():
+        return [Run(folder)]
+    inside = sorted((path.parent for path in folder.glob("*/done.json")), key=lambda path: natural(path.name))
+    runs = [run for run in map(Run, inside) if run.predictions("test").is_file()]
+    if not runs:
+        raise HearlessError(f"{folder} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0.")
+    return runs
+
+
+def load_weights(weights: str | Path, backbone: str | None = None, *, torch_device: str = "cpu") -> Model:
+    """Return a published weights file as a model of its own label set (AudioSet's 527 classes)."""
+    path = Path(weights)
+    pipeline, labels, _ = as_listener(path, backbone)
+    return Model(pipeline.on(torch_device), labels, True, WINDOW_S, path.name)
+
+
+def model_of(model: Listening) -> Model:
+    """Return a model as it is, and that of a run or of its folder."""
+    return model if isinstance(model, Model) else load(model)
+
+
+def predict(
+    model: Listening, paths: str | Path | Sequence[str | Path], **options: Any
+) -> Iterator[predicting.FilePrediction]:
+    """Classify files and folders with a model or run folder: see `hearless.predict.predict`."""
+    return predicting.predict(model_of(model).listener, paths, **options)

@@ -1,0 +1,117 @@
+"""Pictures of what models make of a sound: what was drawn, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, cast
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hearless.interfaces import Enhancer, Masking, Transcoder
+from hearless.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from hearless.pictures import Hearing, Layer
+
+TITLE_WIDTH = 90
+"""Characters in a line of a picture's title."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of what a model makes of a sound.
+
+    Attributes:
+        path: the sound.
+        picture: the picture.
+        seconds: how long the sound is.
+        end_s: how far into it was drawn.
+        scores: the best classes of what was drawn, best first.
+        layers: what was drawn, from top to bottom.
+    """
+
+    path: Path
+    picture: Path
+    seconds: float
+    end_s: float
+    scores: dict[str, float]
+    layers: tuple[Layer, ...] = field(repr=False)
+
+    @property
+    def part(self) -> str:
+        """Say how much of a longer sound was drawn, or nothing."""
+        return _part(self.end_s, self.seconds)
+
+    def title(self, model: str) -> str:
+        """Return the picture's title."""
+        said = ", ".join(f"{label} {score:.2f}" for label, score in self.scores.items())
+        lines = (f"{self.path.name}: {said}", ", ".join(filter(None, (model, self.part))))
+        return "\n".join(fill(line, TITLE_WIDTH) for line in lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON; of the layers their names."""
+        return {
+            "path": str(self.path), "picture": str(self.picture), "seconds": self.seconds, "end_s": self.end_s,
+            "scores": self.scores, "layers": [layer.name for layer in self.layers],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Together:
+    """A picture of what several classifiers are given of one sound.
+
+    Attributes:
+        path, picture, seconds, end_s: as of `Shown`.
+        scores: each one's best classes, best first, by its name; from top to bottom.
+        hearings: what was drawn.
+    """
+
+    path: Path
+    picture: Path
+    seconds: float
+    end_s: float
+    scores: dict[str, dict[str, float]]
+    hearings: tuple[Hearing, ...] = field(repr=False)
+
+    @property
+    def part(self) -> str:
+        """Say how much of a longer sound was drawn, or nothing."""
+        return _part(self.end_s, self.seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "path": str(self.path), "picture": str(self.picture), "seconds": self.seconds, "end_s": self.end_s,
+            "models": self.scores,
+        }  # fmt: skip
+
+
+def _part(end_s: float, seconds: float) -> str:
+    drawn, whole = round(end_s, 2), round(seconds, 2)
+    return f"the first {drawn:g} s of {whole:g} s" if drawn < whole else ""
+
+
+def layers_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[Layer, ...]:
+    """Return what front end and enhancer make of one clip; only an enhancer that masks is known to keep the axes."""
+    from hearless.pictures import Layer
+
+    axes, maker, enhancer = pipeline.axes(observation.shape[-1]), type(pipeline.frontend).__name__, pipeline.enhancer
+    unit = "level (dB)" if observation.ndim == 3 else f"{maker} feature"
+    heard = Layer(f"heard: {maker}", _image(features), unit, axes)
+    if enhancer is None:
+        return (heard,)
+    made, by = _image(cast(Enhancer, enhancer)(features)), type(enhancer).__name__
+    if isinstance(enhancer, Transcoder):
+        return heard, Layer(f"made of it: {by}", made, f"{by} feature", enhancer.axes(made.shape[1]))
+    if not isinstance(enhancer, Masking):
+        return heard, Layer(f"made of it: {by}", made, f"{by} feature", None)
+    mask = Layer(f"mask: {by}", _image(enhancer.mask(features)), "factor", axes)
+    return heard, mask, Layer("enhanced: heard × mask", made, unit, axes)
+
+
+def _image(features: Tensor) -> NDArray[Any]:
+    """Return ``[1, 1, band, frame]`` as ``[band, frame]``."""
+    return features[0, 0].float().cpu().numpy()

@@ -1,0 +1,121 @@
+"""Trainings and studies by name, on the paper's data or on one's own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from hearless.door.data import Tables, dataset
+from hearless.door.recipes import is_analysis, maker, recipe_module, settings
+from hearless.interfaces import HearlessError
+from hearless.lab import Lab
+from hearless.report import Report
+from hearless.run import Run
+from hearless.spec import Spec
+from hearless.study import Question
+
+
+def train(
+    *, labels: Tables = None, root: str | Path | None = None, name: str | None = None,
+    mapping: dict[str, str] | None = None, rate: int = 1000, method: str = "cssd", backbone: str = "mn04",
+    weights: str | Path | None = None, fold: str | None = None, seed: int = 0, runs: str | Path = "runs",
+    lab: Lab | None = None, **words: Any,
+) -> Run:  # fmt: skip
+    """Train a classifier on your own clips and return its run; asking twice resumes or reuses.
+
+    Args:
+        labels: a CSV table of the clips, as in `dataset`.
+        root: the folder of the sounds.
+        name: a data set of the shelf instead.
+        mapping: the table's column names.
+        rate: what the sensor samples at, in Hz.
+        method: "fine_tuned", "basd", "cssd", or "full_band" (16 kHz); or any other recipe as ``system/recipe``, such as
+            "spectral_transcoder/light" (levels instead of sound).
+        backbone: short name of a network, such as ``"mn04"``.
+        weights: a local weights file in place of the published one; ``"none"`` starts from random weights.
+        fold: the fold to test on; default: the first.
+        seed: of all draws.
+        runs: the folder of all runs.
+        lab: where runs are made (progress bars, torch device); default: a quiet one on the CPU.
+        words: further settings, such as ``epochs=30``.
+    """
+    system = method.partition("/")[0] if "/" in method else "low_rate"
+    make = maker(method if "/" in method else f"low_rate/{method}", "recipe")
+    data, folder = dataset(name, labels, root, mapping)
+    lab = lab or Lab(Path(runs), folder)
+    words.setdefault("multi_label", lab.table(data).multi_label)
+    chosen = settings(system, data, backbone=backbone, weights=weights, **words)
+    takes = inspect.signature(make).parameters
+    at_rate = "rate_hz" in takes and make.__module__.rpartition(".")[2] != "full_band"
+    tested = fold or lab.folds(data)[0]
+    at_fold = {"fold": tested} if "fold" in takes else {}
+    recipe = make(chosen, rate, **at_fold) if at_rate else make(chosen, **at_fold)
+    known = lab.folds(recipe.dataset)
+    return lab.run(recipe, tested if tested in known or not at_fold else known[0], seed)
+
+
+def study(
+    name: str, *, lab: Lab | None = None, runs: str | Path = "runs", command: str = "",
+    labels: Tables = None,
+    root: str | Path | None = None, dataset_name: str | None = None, mapping: dict[str, str] | None = None,
+    backbones: Sequence[str] = (), weights: str | Path | None = None,
+    folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
+    rates: Sequence[int] = (), place: str | Path | None = None, **words: Any,
+) -> Report:  # fmt: skip
+    """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's.
+
+    ``place`` is where pictures go, those of an analysis (see `is_analysis`) and those of a study whose file has
+    ``draw(report, place)``, a function of its table alone; default: ``RUNS/studies/NAME``.
+    """
+    make = maker(name, "study", "analyse")
+    module = recipe_module(name)
+    if "backbone" in words:
+        raise HearlessError(f"a study takes backbones=[…], got backbone={words['backbone']!r}; put it in a list.")
+    own = bool(labels) or root is not None or dataset_name is not None
+    default = vars(module).get("DATA", "ESC50")
+    mapping = {**(vars(module).get("MAPPING", {}) if labels else {}), **(mapping or {})}
+    data, folder = (None, Path()) if not own and default is None else dataset(
+        *((dataset_name, labels, root, mapping) if own else (default, None, root, None))
+    )  # fmt: skip
+    lab = lab or Lab(Path(runs), folder)
+    mine = {word: words.pop(word) for word in vars(module).get("WORDS", ()) if word in words}
+    if data is None and words:
+        known = ", ".join(vars(module).get("WORDS", ())) or "nothing"
+        raise HearlessError(f"--set of {name} takes {known} where no data are named, got {', '.join(words)}.")
+    each, task = _each(module, lab, data, own, backbones, weights, words, bool(rates)) if data else ([], "")
+    pictures = Path(place or lab.runs / "studies" / name)
+    if is_analysis(name):
+        question = Question(
+            tuple(each), data if own else None, tuple(rates), tuple(folds), tuple(seeds), task, command, pictures, mine
+        )  # fmt: skip
+        return cast(Report, make(lab, question))
+    more = {"rates": tuple(rates)} if rates else {}
+    report = lab.study(make(each, folds=tuple(folds), seeds=tuple(seeds), task=task, **more), command)
+    if draw := vars(module).get("draw"):
+        draw(report, pictures)
+    return report
+
+
+def _each(
+    module: ModuleType, lab: Lab, data: Spec, own: bool, backbones: Sequence[str], weights: str | Path | None,
+    words: dict[str, Any], other_rates: bool,
+) -> tuple[list[Any], str]:  # fmt: skip
+    """Return a study's settings, one a backbone, and which data they are of in words."""
+    words = {"paper": not own, "multi_label": lab.table(data).multi_label, **words}
+    system = vars(module).get("SETTINGS", module.__name__.split(".")[-2])
+    chosen = tuple(backbones) or module.BACKBONES
+    each = [settings(system, data, backbone=b, weights=weights, **words) for b in chosen]
+    other = {"data": own, "networks": bool(backbones), "weights": weights is not None, "rates": other_rates}
+    return each, _task(lab, data, other)
+
+
+def _task(lab: Lab, data: Spec, other: dict[str, bool]) -> str:
+    """Say in words which data were used, and that a table with other data or networks is not the paper's task."""
+    table = lab.table(data)
+    recordings = len({clip.group for clip in table.clips})
+    what = f"{len(table.clips)} clips of {recordings} recordings in {len(table.labels)} classes ({data.name})"
+    changed = [name for name, is_other in other.items() if is_other]
+    return f"{what}; not the paper's task: other {', '.join(changed)}." if changed else f"{what}, as in the paper."

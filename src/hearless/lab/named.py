@@ -1,0 +1,85 @@
+"""What recipes name: captures, weights files, and their teachers' own recipes, folds and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hearless.interfaces import HearlessError
+from hearless.pipeline import PipelineSpec
+from hearless.recipe import Recipe
+from hearless.spec import Spec, digest
+from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
+
+
+def captures(recipe: Recipe) -> list[Spec]:
+    """Return the captures of the student and of every teacher, earlier generations included."""
+    found = [recipe.student.capture]
+    for one in _each(recipe.teacher):
+        match one:
+            case Trained(recipe=inner) | CrossFitted(recipe=inner):
+                found += captures(as_recipe(inner))
+            case Pretrained(pipeline=PipelineSpec() as pipeline):
+                found.append(pipeline.capture)
+    return found
+
+
+def initials(recipe: Recipe) -> list[Pretrained]:
+    """Return the weights files that a recipe and its teachers start from or teach with."""
+    found: list[Pretrained] = []
+    for one in (*_each(recipe.initial), *_each(recipe.teacher)):
+        match one:
+            case Pretrained() if one is recipe.initial or one.pipeline:
+                found.append(one)
+            case Trained(recipe=inner) | CrossFitted(recipe=inner):
+                found += initials(as_recipe(inner))
+    return list(dict.fromkeys(found))
+
+
+def _each(teacher: Teacher | None) -> list[Teacher]:
+    """Return a teacher's members, the last first; itself where it is not fused; none for None."""
+    if isinstance(teacher, Fused):
+        return [one for member in reversed(teacher.teachers) for one in _each(member)]
+    return [] if teacher is None else [teacher]
+
+
+def as_recipe(named: Any) -> Recipe:
+    """Return what a teacher names, which must be a recipe."""
+    if not isinstance(named, Recipe):
+        raise HearlessError(f"a teacher's recipe must be a Recipe, got {type(named).__name__}.")
+    return named
+
+
+def recipe_of(teacher: Trained | CrossFitted) -> Recipe:
+    """Return the recipe of a teacher that is trained."""
+    return as_recipe(teacher.recipe)
+
+
+def seed_of(teacher: Trained | CrossFitted, seed: int) -> int:
+    """Return a teacher's seed: its own, or its student's."""
+    return seed if teacher.seed is None else teacher.seed
+
+
+def settled(teacher: Teacher, fold: str, seed: int) -> Teacher:
+    """Return a teacher with the fold and the seed that it takes from its student."""
+    match teacher:
+        case Trained():
+            return replace(teacher, fold=teacher.fold_beside(fold), seed=seed_of(teacher, seed))
+        case CrossFitted():
+            return replace(teacher, seed=seed_of(teacher, seed))
+        case Fused():
+            settled: Any = tuple(settled(one, fold, seed) for one in teacher.teachers)
+            return replace(teacher, teachers=settled)
+        case _:
+            return teacher
+
+
+def view_of(named: Any) -> str:
+    """Name what a recipe's student hears: capture and front end."""
+    student = as_recipe(named).student
+    return digest([student.capture.to_json(), student.frontend.to_json()])
+
+
+def selected(recipe: Recipe) -> str:
+    """Return which checkpoint of a recipe's runs is kept."""
+    return "last" if recipe.select == "last" else "best"
