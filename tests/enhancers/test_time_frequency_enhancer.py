@@ -56,6 +56,30 @@ def test_it_equals_the_literal_form(n_blocks, kernel_size, bands, frames):
         torch.testing.assert_close(enhancer(x), x * mask, rtol=1e-12, atol=1e-12)
 
 
+def between_clips(n_blocks, initialisation, seeds=8):
+    """The median over starts of how far the masks of six sounds of differing loudness and colour lie apart."""
+    x = features(clips=6) * torch.linspace(0.1, 1.0, 6, dtype=torch.float64)[:, None, None, None]
+    x = x + torch.linspace(-1, 1, 24, dtype=torch.float64)[:, None] * torch.randn(6, 1, 1, 1, dtype=torch.float64)
+    with torch.no_grad():
+        each = [
+            made(seed, n_blocks=n_blocks, initialisation=initialisation).mask(x).std(0).mean() for seed in range(seeds)
+        ]
+    return float(torch.stack(each).median())
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 4])
+def test_signal_keeps_what_differs_between_sounds(n_blocks):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        assert between_clips(n_blocks, "signal") > 1e-3
+
+
+def test_the_start_of_pytorch_does_not():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        assert between_clips(4, "torch") < 1e-4 < 0.1 * between_clips(1, "torch")
+
+
 def test_gradients_equal_those_of_the_literal_form():
     x = features()
     ours, theirs = made(n_blocks=4), made(n_blocks=4)
@@ -127,6 +151,7 @@ def test_no_path_starts_shut(n_blocks, level):
         ({"channels": 0}, "channels must be at least 1, got 0; 32"),
         ({"kernel_size": 6}, "kernel_size must be odd and at least 1, got 6; 7"),
         ({"kernel_size": -1}, "kernel_size must be odd"),
+        ({"initialisation": "zero"}, "initialisation must be one of torch, signal, got 'zero'"),
     ],
 )
 def test_wrong_arguments(arguments, said):

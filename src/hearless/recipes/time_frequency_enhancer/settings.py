@@ -67,6 +67,7 @@ class Settings:
         label_smoothing, hard: of the hard loss, "cross_entropy" or "binary_cross_entropy".
         alpha, temperature: λ and τ of eq. 3.
         width: of the student's channels, 1 as published.
+        initialisation: of the enhancer: "torch", or "signal", which lets its mask hear the sound from the start.
         teacher_epochs, teacher_learning_rate, teacher_schedule: of the teacher's fine-tuning.
         gradient_checkpointing: recompute AST's blocks when going back, to save memory.
         validation, clip_s, balance, precision, protocol: as in `Recipe`.
@@ -94,6 +95,7 @@ class Settings:
     alpha: float = 0.5
     temperature: float = 5.0
     width: float = 1.0
+    initialisation: str = "torch"
     teacher_epochs: int = 5
     teacher_learning_rate: float = 1e-5
     teacher_schedule: str = "step"

@@ -17,13 +17,15 @@ from hearless.teachers import Trained
 
 def recipe(settings: Settings, n_blocks: int = 4, *, taught: bool = True) -> Recipe:
     """Return TFE(``n_blocks``) in front of the backbone, 0 for none; ``taught=False`` learns from labels alone."""
-    enhancer = spec(TimeFrequencyEnhancer, n_blocks=n_blocks) if n_blocks else None
+    how = settings.initialisation
+    enhancer = spec(TimeFrequencyEnhancer, n_blocks=n_blocks, initialisation=how) if n_blocks else None
+    start = f"-{how}" if n_blocks and how != "torch" else ""
     objective = settings.distillation() if taught else settings.hard_loss()
     return Recipe(
         student=replace(settings.view(settings.backbone), enhancer=enhancer),
         stages=(settings.stage(objective, settings.epochs, settings.learning_rate, settings.schedule),),
         teacher=Trained(teacher.recipe(settings)) if taught else None, initial=settings.backbone.initial,
         augmentations=settings.augmentations(),
-        name=f"time_frequency_enhancer/tfe{n_blocks}-{settings.backbone.name}{'' if taught else '-untaught'}",
+        name=f"time_frequency_enhancer/tfe{n_blocks}{start}-{settings.backbone.name}{'' if taught else '-untaught'}",
         **settings.common(),
     )  # fmt: skip
