@@ -16,8 +16,8 @@ start, and the path with it, in about a quarter of all starts.
 **A mask that hears nothing.**  With PyTorch's own initialisation, which a paper that says nothing presumably has, each
 block passes on a fraction of what differs between two sounds: the first mask of TFE(1) differs by 7e-3 between clips
 (deviation), that of TFE(2) by 5e-4, that of TFE(4) by 1e-6, and training from there leaves a constant.
-``initialisation="signal"`` (ours) keeps it: weights of variance 2 / fan-in before a ReLU, of 16 / fan-in before a sigmoid,
-whose slope is at most 1/4; biases 0.  The masks then differ by 6e-2, 3e-2 and 5e-3.
+``initialisation="signal"`` (ours) keeps it: weights of variance 2 / fan-in before a ReLU, of 16 / fan-in before a
+sigmoid, whose slope is at most 1/4; biases 0.  The masks then differ by 6e-2, 3e-2 and 5e-3.
 """
 
 from __future__ import annotations
