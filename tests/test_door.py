@@ -495,6 +495,17 @@ def test_two_runs_are_compared_on_the_same_clips(trained: Callable[..., Run]) ->
     assert (test.paired.value_a, test.paired.value_b) == pytest.approx(values)
 
 
+def test_runs_are_compared_where_both_were_tested(trained: Callable[..., Run], tmp_path: Path) -> None:
+    one, other = trained(), trained(method="fine_tuned", seed=1)
+    assert len(hearless.results([one, other]).rows) == 2
+    with pytest.raises(HearlessError, match=r"must share a fold and a seed to be compared, got .*seed 0 and .*seed 1"):
+        hearless.results([one, other], compare=True)
+    trained(method="fine_tuned", seed=0)
+    report = hearless.results([one, other.path.parent], compare=True)
+    assert report.notes[0].startswith("Compared on what both have: folds ")
+    assert report.notes[0].endswith("seeds 0.")
+
+
 def test_runs_that_cannot_stand_in_one_table_are_refused(trained: Callable[..., Run]) -> None:
     run = trained(method="fine_tuned")
     other = trained(method="fine_tuned", mapping={"label": "kind"})

@@ -438,7 +438,7 @@ def on_same_clips(a: Evaluated, b: Evaluated) -> tuple[Predictions, Predictions]
     Raises:
         HearlessError: they share no fold or seed, or were not tested on the same clips.
     """
-    folds, seeds = _shared(a, b)
+    folds, seeds = shared(a, b)
     if not folds or not seeds:
         raise HearlessError(f"{a.row.label} and {b.row.label} must share a fold and a seed to be compared.")
     first, second = (
@@ -452,7 +452,7 @@ def on_same_clips(a: Evaluated, b: Evaluated) -> tuple[Predictions, Predictions]
     return first, second
 
 
-def _shared(a: Evaluated, b: Evaluated) -> tuple[list[str], list[int]]:
+def shared(a: Evaluated, b: Evaluated) -> tuple[list[str], list[int]]:
     """Return the folds and seeds that both rows have."""
     return [fold for fold in a.folds if fold in b.folds], [seed for seed in a.seeds if seed in b.seeds]
 
@@ -465,7 +465,7 @@ def tabulate(
     by_label = {done.row.label: done for done in rows}
     pairs, p_mcnemar = {}, {}
     for a, b in study.compare:
-        if all(_shared(by_label[a], by_label[b])):
+        if all(shared(by_label[a], by_label[b])):
             pairs[a, b], p = paired_test(by_label[a], by_label[b], multi_label=multi_label)
             if p is not None:
                 p_mcnemar[a, b] = p

@@ -40,6 +40,10 @@ QUIETEST = 0.05
 """Share of the fullest panel's values that is drawn as the darkest colour."""
 
 
+FACTOR = "factor"
+"""The unit of a mask."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """What one part of a model makes of a sound.
@@ -165,7 +169,7 @@ def layers(stack: Sequence[Layer], path: Path, *, title: str = "") -> Path:
         _check(layer.name, layer.values, layer.axes)
     figure, places = _sheet(5 * len(stack), len(stack))
     for place, layer in zip(np.atleast_1d(places), stack, strict=True):
-        _paint(figure, place, layer, stack[0].axes, _colours(layer.values))
+        _paint(figure, place, layer, stack[0].axes, _colours(layer.values, layer.unit))
     place.set_xlabel("time (s)")
     return _save(figure, path, title)
 
@@ -586,8 +590,10 @@ def _check(name: str, features: NDArray[Any], axes: Axes | None) -> None:
         raise HearlessError(f"panel {name!r}: features must be finite; put a floor under the logarithm.")
 
 
-def _colours(values: NDArray[Any]) -> dict[str, float]:
-    """Return the values of the darkest and the brightest colour."""
+def _colours(values: NDArray[Any], unit: str = "") -> dict[str, float]:
+    """Return the values of the darkest and the brightest colour; a factor lies in 0 … 1, whatever it is."""
+    if unit == FACTOR:
+        return {"vmin": 0.0, "vmax": 1.0}
     quiet, loud = (float(end) for end in np.quantile(values, (QUIETEST, 1.0)))
     return {"vmin": quiet, "vmax": loud if loud > quiet else quiet + 1.0}
 

@@ -199,6 +199,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, "pt") as file:
             state = json.loads((file.metadata() or {}).get("state", "{}"))
             return {key: file.get_tensor(key) for key in file.keys()}, state  # noqa: SIM118 (no mapping)
+    except FileNotFoundError as error:
+        raise HearlessError(
+            f"{path} is missing: this run was kept without its weights; copy them there, or run its training again."
+        ) from error
     except (OSError, SafetensorError, ValueError) as error:
         raise HearlessError(f"{path} is no readable checkpoint ({error}); delete it and run again.") from error
 

@@ -36,8 +36,24 @@ def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: 
     made = Study(
         "evaluate", "What these runs score on their test clips", _words_of(runs), tuple(d.row for d in done),
         seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
+        notes=_compared_on(done) if compare else (),
     )  # fmt: skip
     return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=code_commit())
+
+
+def _compared_on(done: Sequence[evaluate.Evaluated]) -> tuple[str, ...]:
+    """Say which folds and seeds two rows are compared on, where they do not share all.
+
+    Raises:
+        HearlessError: they share none, so that nothing can be compared.
+    """
+    folds, seeds = evaluate.shared(done[0], done[1])
+    if not folds or not seeds:
+        places = " and ".join(str(one.row.condition["tested on"]) for one in done[:2])
+        raise HearlessError(f"runs must share a fold and a seed to be compared, got {places}; name such runs.")
+    if all(set(one.folds) == set(folds) and set(one.seeds) == set(seeds) for one in done[:2]):
+        return ()
+    return (f"Compared on what both have: folds {', '.join(folds)}, seeds {', '.join(map(str, seeds))}.",)
 
 
 def _names(runs: Sequence[Sequence[Run]]) -> list[str]:

@@ -96,7 +96,7 @@ def _part(end_s: float, seconds: float) -> str:
 
 def layers_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[Layer, ...]:
     """Return what front end and enhancer make of one clip; only an enhancer that masks is known to keep the axes."""
-    from hearless.pictures import Layer
+    from hearless.pictures import FACTOR, Layer
 
     axes, maker, enhancer = pipeline.axes(observation.shape[-1]), type(pipeline.frontend).__name__, pipeline.enhancer
     unit = "level (dB)" if observation.ndim == 3 else f"{maker} feature"
@@ -108,7 +108,7 @@ def layers_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tupl
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", enhancer.axes(made.shape[1]))
     if not isinstance(enhancer, Masking):
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", None)
-    mask = Layer(f"mask: {by}", _image(enhancer.mask(features)), "factor", axes)
+    mask = Layer(f"mask: {by}", _image(enhancer.mask(features)), FACTOR, axes)
     return heard, mask, Layer("enhanced: heard × mask", made, unit, axes)
 
 
