@@ -21,6 +21,7 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.lab import Bench, Lab, Part, captures, check_classes, check_rates, check_teacher_leak, teachers
+from hearless.lab.named import run_name
 from hearless.lab.studies import row_of
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
@@ -535,3 +536,8 @@ def test_recordings_below_what_a_capture_would_hear_are_told_of_once(tiny: Path,
     for _ in range(2):
         lab.store(lab.table(UPPER.dataset), [FullBand(rate_hz=16000)])
     assert said == ["the recordings hold 8000 Hz, not 16000: what lies above 4000 Hz stays silent."]
+
+
+def test_a_fold_of_several_tables_is_one_folder() -> None:
+    assert run_name("city/10", 2) == "foldcity_10-seed2"
+    assert run_name("1", 0) == "fold1-seed0"

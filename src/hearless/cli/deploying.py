@@ -38,7 +38,8 @@ def export(
     _print_exported(made)
     file, folder = shlex.quote(str(made.path)), shlex.quote(str(run))
     typer.echo(f"\nNext\n- name the sounds in files, without PyTorch: hearless predict {file} MY_SOUNDS/")
-    typer.echo(f"- does it fit the device: hearless budget {folder} --max-bytes 128k --max-macs 30M")
+    fits = f"--max-bytes 128k --max-macs 30M --precision {made.card.precision}"
+    typer.echo(f"- does it fit the device: hearless budget {folder} {fits}")
 
 
 def _print_exported(made: Exported) -> None:

@@ -71,7 +71,9 @@ def finished(folder: Path) -> list[Run]:
     inside = sorted((path.parent for path in folder.glob("*/done.json")), key=lambda path: natural(path.name))
     runs = [run for run in map(Run, inside) if run.predictions("test").is_file()]
     if not runs:
-        raise HearlessError(f"{folder} holds no finished run; name a folder such as runs/low_rate-cssd-…/fold1-seed0.")
+        below = sorted({path.parent.parent.name for path in folder.glob("*/*/done.json")}, key=natural)
+        remedy = f"one of its own: {', '.join(below[:5])} …" if below else "runs/low_rate-cssd-…/fold1-seed0"
+        raise HearlessError(f"{folder} holds no finished run; name a folder such as {remedy}.")
     return runs
 
 

@@ -132,8 +132,8 @@ def gate(measured: dict[str, float], source: str, tolerance: float) -> dict[str,
     if not (apart <= tolerance and agreement >= AGREEMENT):
         raise HearlessError(
             f"{source} must give PyTorch's logits within {tolerance:g} and {AGREEMENT:.0%} of its labels on held-out "
-            f"clips, got {apart:.3g} apart and {agreement:.1%}; it is refused.  Export it as fp32, or raise the "
-            "tolerance where the scores allow it."
+            f"clips, got {apart:.3g} apart and {agreement:.1%}; it is refused. Export it as fp32, train it "
+            "for int8, or allow more by --tolerance and judge the file on clips of your own."
         )
     return {**measured, "tolerance": tolerance}
 

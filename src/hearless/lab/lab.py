@@ -18,7 +18,7 @@ from hearless.interfaces import Capture, HearlessError
 from hearless.lab.bench import Bench, Part
 from hearless.lab.checks import check_rates
 from hearless.lab.making import heard, make
-from hearless.lab.named import initials
+from hearless.lab.named import initials, run_name
 from hearless.lab.starting import fresh, has_weights, load_trained
 from hearless.lab.studies import tabled
 from hearless.lab.teachers import Teachers
@@ -104,7 +104,7 @@ class Lab:
 
     def run(self, recipe: Recipe, fold: str, seed: int, part: Part | None = None) -> Run:
         """Return the finished run of a recipe on a fold with a seed: found, resumed or made."""
-        name = f"fold{fold}-seed{seed}" + (f"-part{part.number}of{part.of}" if part else "")
+        name = run_name(fold, seed) + (f"-part{part.number}of{part.of}" if part else "")
         run = Run(self.folder(recipe) / name)
         if not run.done:
             for initial in initials(recipe):

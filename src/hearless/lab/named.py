@@ -12,6 +12,11 @@ from hearless.spec import Spec, digest
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 
 
+def run_name(fold: str, seed: int) -> str:
+    """Return what a run's folder is called; a fold of several tables ("city/10") has a slash."""
+    return f"fold{fold.replace('/', '_')}-seed{seed}"
+
+
 def captures(recipe: Recipe) -> list[Spec]:
     """Return the captures of the student and of every teacher, earlier generations included."""
     found = [recipe.student.capture]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hearless import details, evaluate
 from hearless.costs import costs
 from hearless.interfaces import HearlessError
-from hearless.lab.named import initials
+from hearless.lab.named import initials, run_name
 from hearless.labels import label_names
 from hearless.provenance import code_commit
 from hearless.recipe import Recipe
@@ -78,7 +78,7 @@ def _costs(lab: Lab, study: Study, recipe: Recipe, run: Run) -> dict[str, float]
 
 
 def _kept(lab: Lab, recipe: Recipe, folds: Sequence[str], seed: int) -> bool:
-    return all(Run(lab.folder(recipe) / f"fold{fold}-seed{seed}").done for fold in folds)
+    return all(Run(lab.folder(recipe) / run_name(fold, seed)).done for fold in folds)
 
 
 def _as_teacher(lab: Lab, done: evaluate.Evaluated) -> dict[tuple[str, int], Predictions]:
