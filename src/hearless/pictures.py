@@ -273,7 +273,7 @@ def curves(panels: Sequence[Curve], path: Path, *, title: str = "", measure: str
         HearlessError: no panel, one without a point, or a quantity that is not above 0.
     """
     drawn = {panel.along: _points_of(panel) for panel in panels}
-    if not drawn or not all(any(lines.values()) for lines in drawn.values()):
+    if not _each_measured(drawn):
         raise HearlessError(f"a picture of curves needs a measured point along each of {list(drawn)}; train some rows.")
     figure, places = _figure(len(panels), 5.0)
     scale = 100.0 if unit == "%" else 1.0
@@ -305,7 +305,7 @@ def multiples(panels: Mapping[str, Curve], path: Path, *, title: str = "", measu
         HearlessError: no panel, one without a point, or a quantity that is not above 0.
     """
     drawn = {name: _points_of(panel) for name, panel in panels.items()}
-    if not drawn or not all(any(lines.values()) for lines in drawn.values()):
+    if not _each_measured(drawn):
         raise HearlessError("small multiples need a measured point in each panel; train some rows.")
     wide = min(ACROSS, len(drawn))
     figure, places = _grid(-(-len(drawn) // wide), wide)
@@ -455,6 +455,11 @@ def similarities(
 
 def _short(x: float) -> str:
     return f"{x:.3g}" if x < 1000 else f"{x:.0f}"
+
+
+def _each_measured(drawn: Mapping[str, Mapping[str, Sequence[tuple[float, Measure]]]]) -> bool:
+    """Say whether there is a panel, and in each a line with a point."""
+    return bool(drawn) and all(any(lines.values()) for lines in drawn.values())
 
 
 def _points_of(panel: Curve) -> dict[str, list[tuple[float, Measure]]]:

@@ -7,13 +7,14 @@ trained.  The paper prints three classes of ESC-50 (MobileNetV2, five folds).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hearless.pictures import dots
 from hearless.recipes._shared import published_rows, the_one
 from hearless.recipes.low_rate import table1
 from hearless.recipes.low_rate.settings import Settings
-from hearless.recipes.low_rate.table1 import hz_of, pairs_at, rate_text
+from hearless.recipes.low_rate.table1 import hz_of, rate_text
 from hearless.report import Report
 from hearless.statistics import Measure
 from hearless.study import Study
@@ -39,12 +40,11 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    settings = the_one(each)
-    rows = tuple(row for row in table1.rows(settings, rates) if row.condition["method"] in METHODS)
-    return Study(
-        name="low_rate/classes", title="Which classes gain", task=task, rows=rows, seeds=seeds, folds=folds,
-        compare=tuple(pair for rate in sorted(rates, reverse=True) for pair in pairs_at(rate)),
-        also=("class",), notes=tuple(note for rate in rates for note in _printed(rate)),
+    whole = table1.study([the_one(each)], rates=rates, folds=folds, seeds=seeds, task=task)
+    rows = tuple(row for row in whole.rows if row.condition["method"] in METHODS)
+    notes = tuple(note for rate in rates for note in _printed(rate))
+    return replace(
+        whole, name="low_rate/classes", title="Which classes gain", rows=rows, also=("class",), notes=notes
     )  # fmt: skip
 
 

@@ -6,13 +6,13 @@ The runs are `table1`'s; nothing else is trained.  The paper draws MobileNetV2 a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hearless.pictures import dots
 from hearless.recipes._shared import the_one
 from hearless.recipes.low_rate import table1
 from hearless.recipes.low_rate.settings import Settings
-from hearless.recipes.low_rate.table1 import pairs_at
 from hearless.report import Report
 from hearless.study import Study
 
@@ -25,12 +25,9 @@ def study(
     seeds: tuple[int, ...] = (0,), task: str = "",
 ) -> Study:  # fmt: skip
     """Return the table of one backbone."""
-    settings = the_one(each)
-    rows = tuple(row for row in table1.rows(settings, rates) if row.condition["method"] in METHODS)
-    return Study(
-        name="low_rate/folds", title="From fold to fold", task=task, rows=rows, seeds=seeds, folds=folds,
-        compare=tuple(pair for rate in sorted(rates, reverse=True) for pair in pairs_at(rate)), also=("fold",),
-    )  # fmt: skip
+    whole = table1.study([the_one(each)], rates=rates, folds=folds, seeds=seeds, task=task)
+    rows = tuple(row for row in whole.rows if row.condition["method"] in METHODS)
+    return replace(whole, name="low_rate/folds", title="From fold to fold", rows=rows, also=("fold",))
 
 
 def draw(report: Report, place: Path) -> None:
