@@ -19,7 +19,7 @@ bytes are a kilobyte, as in paper 004.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -172,7 +172,7 @@ def peak_activations(network: nn.Module, example: Tensor) -> Peak:
     alive: set[Node] = set()
     peak = Peak(0, "")
     for i, node in enumerate(nodes):
-        reused = _reused(node, homes, sizes, lambda home, at=i: ends[home] == at)  # type: ignore[misc]
+        reused = _reused(node, homes, sizes, {home for home in alive if ends.get(home) == i})
         alive.add(homes[node])
         values = sum(sizes[home] for home in alive) - (sizes[reused] if reused else 0)
         if values > peak.values:
@@ -196,13 +196,13 @@ def _is_view(node: Node) -> bool:
     return any(one.alias_info is not None for one in returned) or node.target in AS_THEY_ARE
 
 
-def _reused(node: Node, homes: dict[Node, Node], sizes: dict[Node, int], ends: Callable[[Node], bool]) -> Node | None:
-    """Return the memory that a node may write its result over, or None."""
+def _reused(node: Node, homes: dict[Node, Node], sizes: dict[Node, int], ending: set[Node]) -> Node | None:
+    """Return the memory that a node may write its result over, of that whose use ends with it, or None."""
     by_value = node.target in IN_PLACE or torch.Tag.pointwise in getattr(node.target, "tags", ())
     if homes[node] is not node or not by_value:
         return None
     given = (homes[one] for one in node.all_input_nodes if one in homes)
-    return next((home for home in given if ends(home) and sizes[home] == sizes[node]), None)
+    return next((home for home in given if home in ending and sizes[home] == sizes[node]), None)
 
 
 def _layer_of(node: Node) -> str:

@@ -62,7 +62,7 @@ def make(lab: Lab, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | 
 
 def _calibrate(lab: Lab, run: Run, pipeline: Pipeline, bench: Bench) -> None:
     """Write into a run's measured.json how far its scores can be trusted, and how much noise it gives a class."""
-    rule, rate_hz = evaluate.calibration_of(run), bench.store.rate_hz
+    rule, rate_hz = evaluate.keep_calibration(run), bench.store.rate_hz
     if rule is None:
         return
     shares = evaluate.noise_named(
