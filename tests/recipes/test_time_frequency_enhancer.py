@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,12 +152,16 @@ def test_the_enhancer_stands_in_front_of_the_low_rate_student() -> None:
     assert rows["no enhancer, 1 kHz"].options[0] == cssd.recipe(replace(settings, alpha=0.1, temperature=2), 1000)
     assert (rows["TFE(4), 1 kHz"].seeds, rows["TFE(4), 16 kHz"].seeds) == (None, (0,))
     assert {row.judges for row in study.rows} == {rows["no enhancer, 1 kHz"].options}
-    for n_blocks in (1, 2, 4):
-        options = rows[f"TFE({n_blocks}), 1 kHz"].options
-        assert {option.student.enhancer.arguments["n_blocks"] for option in options if option.student.enhancer} == {
-            n_blocks
-        }
+    for n_blocks, (label, how) in itertools.product((1, 2, 4), {"": "torch", " signal": "signal"}.items()):
+        options = rows[f"TFE({n_blocks}){label}, 1 kHz"].options
+        enhancers = [option.student.enhancer for option in options]
+        assert {made.arguments["n_blocks"] for made in enhancers if made} == {n_blocks}
+        assert {made.arguments["initialisation"] for made in enhancers if made} == {how}
         assert {option.teacher for option in options} == {rows["no enhancer, 16 kHz"].options[0].teacher}
+    assert len({option.name for row in study.rows for option in row.options}) == len(study.rows) * len(
+        study.rows[0].options
+    )
+    assert ("TFE(4) signal, 1 kHz", "no enhancer, 1 kHz") in study.compare
     with pytest.raises(HearlessError, match="one backbone at a time, got 2"):
         low_rate.study([settings, settings])
 

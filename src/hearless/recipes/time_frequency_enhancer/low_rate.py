@@ -2,6 +2,7 @@
 
 The students of `low_rate`: taught by the 16 kHz generation, at 16 kHz (first seed only) and at 1 kHz, α and T chosen
 per fold by the 1 kHz CSSD student without enhancer on that fold's validation part.  TFE(0) at 1 kHz is `low_rate/cssd`.
+Each enhancer stands twice: with PyTorch's start and with one from which its mask hears the sound.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from hearless.recipes.low_rate import cssd
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
 from hearless.recipes.time_frequency_enhancer._tables import label_of
+from hearless.recipes.time_frequency_enhancer.student import start_of
 from hearless.spec import spec
 from hearless.study import Row, Study
 
 BACKBONES = ("mn04",)
 SETTINGS = "low_rate"
 """Whose settings this study takes."""
+MASKS = ((0, "torch"), *((n_blocks, how) for how in ("torch", "signal") for n_blocks in (1, 2, 4)))
+"""Blocks and initialisation of the rows' enhancers; the first has none."""
 
 
-def enhanced(recipe: Recipe, n_blocks: int) -> Recipe:
+def enhanced(recipe: Recipe, n_blocks: int, initialisation: str = "torch") -> Recipe:
     """Return a recipe with TFE(``n_blocks``) in front of its student's classifier; 0 leaves it."""
     if not n_blocks:
         return recipe
-    student = replace(recipe.student, enhancer=spec(TimeFrequencyEnhancer, n_blocks=n_blocks))
-    return replace(
-        recipe, student=student, name=f"time_frequency_enhancer/tfe{n_blocks}-{recipe.name.partition('/')[2]}"
-    )
+    enhancer = spec(TimeFrequencyEnhancer, n_blocks=n_blocks, initialisation=initialisation)
+    called = f"tfe{n_blocks}{start_of(initialisation)}-{recipe.name.partition('/')[2]}"
+    return replace(recipe, student=replace(recipe.student, enhancer=enhancer), name=f"time_frequency_enhancer/{called}")
 
 
 def study(
@@ -42,19 +45,22 @@ def study(
     settings, made, pairs = the_one(each), [], []
     judges = grid_of(cssd.recipe, settings, min(rates), GRID)
     for rate in sorted(rates, reverse=True):
-        for n_blocks in (0, 1, 2, 4):
-            condition = {"rate": rate_text(rate), "enhancer": label_of(n_blocks), "network": settings.backbone.name}
-            options = tuple(enhanced(made, n_blocks) for made in grid_of(cssd.recipe, settings, rate, GRID))
-            low = rate < TEACHER_RATE_HZ
-            made.append(Row(
-                _label(n_blocks, rate), condition, options, chosen_by=judges, seeds=None if low else seeds[:1],
-            ))  # fmt: skip
-        pairs += [(_label(n_blocks, rate), _label(0, rate)) for n_blocks in (1, 2, 4)]
+        for n_blocks, how in MASKS:
+            enhancer = _enhancer(n_blocks, how)
+            condition = {"rate": rate_text(rate), "enhancer": enhancer, "network": settings.backbone.name}
+            options = tuple(enhanced(made, n_blocks, how) for made in grid_of(cssd.recipe, settings, rate, GRID))
+            once = None if rate < TEACHER_RATE_HZ else seeds[:1]
+            made.append(Row(_label(n_blocks, how, rate), condition, options, chosen_by=judges, seeds=once))
+        pairs += [(_label(*mask, rate), _label(*MASKS[0], rate)) for mask in MASKS[1:]]
     return Study(
         name="time_frequency_enhancer/low_rate", title="An enhancer in front of a low-rate listener", task=task,
         rows=tuple(made), seeds=seeds, folds=folds, compare=tuple(pairs),
     )  # fmt: skip
 
 
-def _label(n_blocks: int, rate_hz: int) -> str:
-    return f"{label_of(n_blocks)}, {rate_text(rate_hz)}"
+def _enhancer(n_blocks: int, initialisation: str) -> str:
+    return f"{label_of(n_blocks)}{start_of(initialisation).replace('-', ' ')}"
+
+
+def _label(n_blocks: int, initialisation: str, rate_hz: int) -> str:
+    return f"{_enhancer(n_blocks, initialisation)}, {rate_text(rate_hz)}"

@@ -19,7 +19,7 @@ def recipe(settings: Settings, n_blocks: int = 4, *, taught: bool = True) -> Rec
     """Return TFE(``n_blocks``) in front of the backbone, 0 for none; ``taught=False`` learns from labels alone."""
     how = settings.initialisation
     enhancer = spec(TimeFrequencyEnhancer, n_blocks=n_blocks, initialisation=how) if n_blocks else None
-    start = f"-{how}" if n_blocks and how != "torch" else ""
+    start = start_of(how) if n_blocks else ""
     objective = settings.distillation() if taught else settings.hard_loss()
     return Recipe(
         student=replace(settings.view(settings.backbone), enhancer=enhancer),
@@ -29,3 +29,8 @@ def recipe(settings: Settings, n_blocks: int = 4, *, taught: bool = True) -> Rec
         name=f"time_frequency_enhancer/tfe{n_blocks}{start}-{settings.backbone.name}{'' if taught else '-untaught'}",
         **settings.common(),
     )  # fmt: skip
+
+
+def start_of(initialisation: str) -> str:
+    """Return what an enhancer's initialisation adds to a recipe's name; nothing for PyTorch's own."""
+    return "" if initialisation == "torch" else f"-{initialisation}"
