@@ -113,6 +113,7 @@ def test_training_tells_what_it_does_and_asking_twice_trains_nothing(
 
 
 def test_all_folds_are_trained_and_shown(train: Callable[..., Result]) -> None:
+    train("--method", "fine_tuned", "--seed", "1")
     found = json.loads(train("--method", "fine_tuned", "--folds", "all", "--json").stdout)
     assert [Path(path).name for path in found["runs"]] == ["fold1-seed0", "fold2-seed0"]
     (row,) = found["report"]["rows"]
@@ -229,6 +230,38 @@ def test_evaluate_says_how_far_scores_can_be_trusted(model: Path) -> None:
     assert {"ece", "ece_raw", "log_loss", "log_loss_raw"} <= set(row["metrics"])
 
 
+def test_which_of_several_runs_is_taken_is_said_or_asked(
+    model: Path, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What listens takes the first run and says so on stderr; what fills a device refuses and lists them."""
+    monkeypatch.chdir(tmp_path)
+    recipe, sound = tmp_path / "recipe", sounds / "hum1.wav"
+    for fold in (1, 2):
+        shutil.copytree(model, recipe / f"fold{fold}-seed0")
+    said = f"{recipe} holds 2 runs, this is fold1-seed0; for another name its folder: {recipe}/fold2-seed0"
+    for words in (["predict", recipe, sound], ["show", recipe, sound], ["listen", recipe, "--from", sound]):
+        assert hearless(*words).stderr.splitlines().count(said) == 1
+    assert hearless("show", recipe, model, sound).stderr.splitlines().count(said) == 1
+    assert [json.loads(hearless("predict", recipe, sound, "--json").stdout)[0]["path"]] == [str(sound)]
+    assert "fold1-seed0; for" not in hearless("predict", recipe / "fold2-seed0", sound).stderr
+    for words in (["export", recipe, "--root", tmp_path], ["budget", recipe]):
+        assert f"name one of them, as {recipe}/fold1-seed0: fold1-seed0, fold2-seed0" in hearless(*words, code=1).stderr
+    assert "Tested on: fold 1, seed 0." in hearless("evaluate", recipe).stdout
+
+
+def test_reading_an_old_run_changes_nothing_in_its_folder(model: Path, sounds: Path, tmp_path: Path) -> None:
+    """Its calibration, which runs of old have not stored, is fitted in memory; the table tells it all the same."""
+    old = Path(shutil.copytree(model, tmp_path / "recipe" / "fold1-seed0"))
+    kept = {"temperature", "thresholds", "none_below", "noise_named"}
+    Run(old).write("measured.json", {name: value for name, value in Run(model).measured.items() if name not in kept})
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in old.rglob("*") if path.is_file()}
+    (row,) = json.loads(hearless("evaluate", old, "--json").stdout)["rows"]
+    assert row["metrics"]["temperature"]["value"] == pytest.approx(Run(model).measured["temperature"])
+    hearless("compare", old, model)
+    hearless("predict", old, sounds / "hum1.wav")
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in old.rglob("*") if path.is_file()} == before
+
+
 def test_what_is_none_of_the_classes_is_said(model: Path, sounds: Path, tmp_path: Path) -> None:
     strict = tmp_path / "copy" / "fold1-seed0"
     shutil.copytree(model, strict)
@@ -297,7 +330,7 @@ def test_predict_goes_on_around_a_broken_file(model: Path, sounds: Path, tiny: P
     assert [Path(line.split(": ")[0]).name for line in lines] == ["hum1.wav", "tick1.wav", "hiss1.wav"]
     assert all(sum(label in line for label in ("hiss ", "hum ", "tick ")) == 3 for line in lines)
     assert f"{sounds / 'broken.wav'}: could not be read" in result.stderr
-    assert "1 files could not be read; the others are done" in result.stderr
+    assert "1 file could not be read; the others are done" in result.stderr
     assert hearless("predict", model, sounds / "hum1.wav").stderr == ""
     missing = hearless("predict", model, sounds / "hum1.wav", sounds / "missing.wav", code=1)
     assert missing.stdout.startswith(f"{sounds / 'hum1.wav'}: ")

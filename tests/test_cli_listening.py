@@ -89,7 +89,7 @@ def test_the_table_is_that_of_the_file_in_python(model: Path, sounds: Path, tmp_
 def test_events_in_every_format(model: Path, sounds: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.txt"
     text = hearless("predict", model, sounds / "steps.wav", "--out", out).stdout
-    assert f"{out} written: 1 files." in text
+    assert f"{out} written: 1 file." in text
     assert out.read_text() == "0.000000\t0.500000\tquiet 0.97\n0.500000\t1.000000\tloud 0.97\n"
     again = hearless("predict", model, sounds / "steps.wav", "--out", out, "--json").stdout
     assert json.loads(again) == {"table": str(out), "files": 1, "heard": 0, "broken": {}}

@@ -221,3 +221,11 @@ def test_a_network_without_a_graph_is_refused() -> None:
 
     with pytest.raises(HearlessError, match="Looking has no graph to read its activations from"):
         peak_activations(Looking(), torch.randn(1, 3))
+
+
+def test_a_budget_of_a_file_says_which_run_to_name(tmp_path: Path) -> None:
+    file = tmp_path / "my run" / "model.onnx"
+    said = hearless("budget", file, code=1)
+    assert f"got the exported file {file}; type: hearless budget RUN" in said
+    Run(file.parent).write("done.json", {})
+    assert f"type: hearless budget '{file.parent}' (" in hearless("budget", file, code=1)

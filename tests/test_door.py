@@ -184,6 +184,37 @@ def test_loading_takes_a_run_its_folder_or_its_recipes_folder(trained: Callable[
             hearless.load(empty)
 
 
+@pytest.fixture
+def several(trained: Callable[..., Run], tmp_path: Path) -> Path:
+    """Return a recipe's folder with the runs of three folds, one of them not finished."""
+    folder = tmp_path / "recipe"
+    for fold in (10, 2, 1):
+        shutil.copytree(trained().path, folder / f"fold{fold}-seed0")
+    (folder / "fold1-seed0" / "done.json").unlink()
+    return folder
+
+
+def test_of_several_runs_the_first_is_loaded_and_named(several: Path, tiny: Path) -> None:
+    told = list[str]()
+    assert hearless.load(several, say=told.append).name == "recipe/fold2-seed0"
+    assert told == [f"{several} holds 2 runs, this is fold2-seed0; for another name its folder: {several}/fold10-seed0"]
+    with pytest.warns(UserWarning, match="holds 2 runs, this is fold2-seed0") as warned:
+        hearless.show(several, tiny / "audio" / "hum1.wav", several / "hum.png")
+    assert len(warned) == 1
+    hearless.load(several / "fold10-seed0", say=told.append)
+    shutil.rmtree(several / "fold10-seed0")
+    hearless.load(several, say=told.append)
+    assert len(told) == 1
+
+
+def test_of_several_runs_none_goes_on_a_device_unnoticed(several: Path) -> None:
+    for device in (door.export, door.budget):
+        with pytest.raises(HearlessError, match=r"holds 2 runs and this takes one; name .*: fold2-seed0, fold10-seed0"):
+            device(several)
+    counted = [door.budget(one).cost.parameters for one in (several / "fold10-seed0", Run(several / "fold2-seed0"))]
+    assert counted[0] == counted[1] > 0
+
+
 def test_an_unfinished_run_is_not_loaded(trained: Callable[..., Run], tmp_path: Path) -> None:
     half = shutil.copytree(trained().path, tmp_path / "recipe" / "fold1-seed0")
     (half / "done.json").unlink()

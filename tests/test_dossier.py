@@ -125,6 +125,11 @@ def test_wrong_input(run: Run, tiny: Path, tmp_path: Path) -> None:
         dossier(["low_rate/table1"], tmp_path / "a.html", runs=tmp_path)
     with pytest.raises(HearlessError, match="holds no finished run"):
         dossier([tmp_path], tmp_path / "a.html")
+    with pytest.raises(HearlessError, match=r"nor a study \(did you mean low_rate/table1\?\); .*/power"):
+        dossier(["low_rate/tabel1"], tmp_path / "a.html", runs=tmp_path)
+    with pytest.raises(HearlessError, match=r"'x9' is neither a folder nor a study; studies are ") as caught:
+        dossier(["x9"], tmp_path / "a.html", runs=tmp_path)
+    assert "low_rate/cssd" not in str(caught.value)  # a recipe
     with pytest.raises(HearlessError, match="n_clips must be at least 1"):
         dossier([run.path], tmp_path / "a.html", n_clips=0)
     with pytest.raises(HearlessError, match=r"meta\.csv"):

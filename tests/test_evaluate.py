@@ -300,7 +300,7 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
-def test_an_old_run_gets_its_calibration_when_it_is_asked_for(run: Run) -> None:
+def test_the_calibration_of_an_old_run_is_fitted_and_kept_only_by_who_makes_it(run: Run) -> None:
     rule = evaluate.calibration_of(run)
     assert rule is not None
     assert rule.temperature == pytest.approx(5, rel=0.25)
@@ -313,15 +313,6 @@ def test_an_old_run_gets_its_calibration_when_it_is_asked_for(run: Run) -> None:
     assert evaluate.calibration_of(run) == rule
     run.write("measured.json", {"labels": ["a", "b", "c"], "multi_label": False})
     assert evaluate.keep_calibration(run) is None
-
-
-def test_a_folder_that_cannot_be_written_is_evaluated_all_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*words: object) -> None:
-        raise HearlessError("the disk is full")
-
-    monkeypatch.setattr(Run, "write", full)
-    rule = evaluate.keep_calibration(run)
-    assert rule == evaluate.calibration_of(run)
 
 
 def test_a_temperature_mends_what_it_should(run: Run) -> None:
@@ -399,3 +390,33 @@ def test_training_time_is_a_column_where_a_study_asks_for_it() -> None:
 def test_a_row_that_never_ran_took_no_time() -> None:
     done = evaluated("x", [])
     assert not evaluate.tabulate(study(done, training_time=True), [done], LABELS, False).rows[0].metrics
+
+
+def test_a_model_that_names_one_class_only_is_told_with_every_verdict_on_it() -> None:
+    rng = np.random.default_rng(5)
+    true = np.eye(3, dtype=np.float32)[np.arange(60) % 3]
+    names = np.array([f"r{i}" for i in range(60)])
+
+    def predicted(logits: np.ndarray) -> Predictions:
+        return Predictions(names, true, logits.astype(np.float32), names)
+
+    asleep, awake = predicted(rng.random((60, 3)) + np.array([0, 0, 2])), predicted(true + rng.random((60, 3)))
+    assert evaluate.names_one_class(asleep)
+    assert not evaluate.names_one_class(awake)
+    assert not evaluate.names_one_class(Predictions(names[::3], true[::3], asleep.logits[::3], names[::3]))  # is right
+    epochs = np.stack([asleep.logits, asleep.logits[:, ::-1]])
+    assert evaluate.names_one_class(predicted(epochs))
+    assert not evaluate.names_one_class(predicted(np.stack([asleep.logits, awake.logits])))
+    rows = [Row(label, {}, (RECIPE,)) for label in ("dull", "keen", "alone")]
+    done = [evaluate.Evaluated(row) for row in rows]
+    for one, runs in zip(done, ((asleep, awake), (awake, awake), (asleep, asleep)), strict=True):
+        for seed, found in enumerate(runs):
+            one.add("1", seed, found, 1.0)
+    study = Study("s", "t", "", tuple(rows), seeds=(0, 1), compare=(("keen", "dull"),))
+    report = evaluate.tabulate(study, done, ["a", "b", "c"], False)
+    (test,) = report.tests
+    assert "keen is better than dull, but 1 of 2 runs of dull names one class only: not trained; " in test.words
+    assert [note for note in report.notes if note.startswith("Beware")] == [
+        "Beware: 1 of 2 runs of dull names one class only: not trained.",
+        "Beware: 2 of 2 runs of alone name one class only: not trained.",
+    ]

@@ -18,11 +18,12 @@ from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
+from hearless.download import sha256
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.lab import Bench, Lab, Part, captures, check_classes, check_rates, check_teacher_leak, teachers
 from hearless.lab.named import run_name
-from hearless.lab.studies import row_of
+from hearless.lab.studies import missing, row_of
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import PipelineSpec
@@ -32,6 +33,7 @@ from hearless.spec import Spec, spec
 from hearless.study import Row, Study
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 from hearless.teaching import Running
+from hearless.train import Tick
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -192,6 +194,26 @@ def test_seconds_of_a_resumed_run_add_up_and_leave_the_teacher_out(
     assert 1000 < watched.run(recipe, "1", 0).read("done.json")["seconds"] < 1100
 
 
+def test_a_run_that_was_stopped_is_said_to_go_on(watched: Watched) -> None:
+    said: list[str] = []
+    watched.say = said.append
+    recipe = replace(LOW, stages=(replace(HARD, epochs=3),))
+
+    def stop(name: str, tick: Tick) -> None:
+        if tick.epoch == 3:
+            raise KeyboardInterrupt
+
+    watched.tick = stop
+    with pytest.raises(KeyboardInterrupt):
+        watched.run(recipe, "1", 0)
+    watched.tick = lambda name, tick: None
+    run = watched.run(recipe, "1", 0)
+    folder = f"{run.path.parent.name}/fold1-seed0"
+    assert [text for text in said if folder in text] == [f"trains {folder}", f"resumes {folder} (epoch 3 of 3)"]
+    assert run.epochs_over == 3
+    assert Run(run.path / "elsewhere").epochs_over == 0
+
+
 def test_a_student_may_start_from_another_runs_weights(watched: Watched) -> None:
     frozen = replace(HARD, learning_rate=1e-12)
     run = watched.run(replace(LOW, stages=(frozen,), initial=Trained(UPPER)), "1", 0)
@@ -252,7 +274,7 @@ def test_being_chosen_by_a_test_recording_is_a_leak_too(watched: Watched) -> Non
     test = [clip for clip in watched.table(TABLE).clips if clip.fold == "1"]
     check_teacher_leak(run, test)
     run.write("clips.json", {"training": [], "validation": ["hum-0"], "test": []})
-    with pytest.raises(HearlessError, match=r"leak: .* 1 recordings .*\(hum-0\); train it on the student's own folds"):
+    with pytest.raises(HearlessError, match=r"leak: .* 1 recording .*\(hum-0\); train it on the student's own folds"):
         check_teacher_leak(run, test)
 
 
@@ -514,6 +536,85 @@ def test_broken_sounds_are_listed_together(make: Callable[..., Watched], tmp_pat
         made.run(LOW, "1", 0)
     assert "a1.wav" in str(caught.value)
     assert "b2.wav" in str(caught.value)
+
+
+# --- what a study refuses before it trains --------------------------------------------------------------------------
+
+
+def weights_file(path: Path, width: float) -> Pretrained:
+    """Write the weights of a network and return them as a start."""
+    torch.save(MobileNetV3(width=width, n_classes=5).state_dict(), path)
+    return Pretrained(str(path), sha256(path))
+
+
+def cut_short(path: Path) -> None:
+    """Leave out the second half of a sound; its header still promises it."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_study_names_all_wrong_weights_and_sounds_before_it_trains(
+    make: Callable[..., Watched], tmp_path: Path
+) -> None:
+    write_table(tmp_path, EIGHT, {line.split(",")[0]: (0.5, 8000) for line in EIGHT})
+    soundfile.write(tmp_path / "a1.wav", np.random.default_rng(1).standard_normal(4000) / 9, 8000, format="FLAC")
+    cut_short(tmp_path / "a1.wav")
+    (tmp_path / "b2.wav").write_text("no sound")
+    whole, other = weights_file(tmp_path / "whole.pt", 0.2), weights_file(tmp_path / "other.pt", 0.1)
+    absent = replace(UPPER, initial=Pretrained(str(tmp_path / "missing.pt")), name="x/teacher")
+    rows = (
+        Row("fine", {}, (replace(LOW, initial=whole),)),
+        Row("other network", {}, (replace(LOW, initial=other, name="x/other"),)),
+        Row("taught", {}, (taught(Trained(absent)),)),
+    )
+    made = make(tmp_path)
+    with pytest.raises(HearlessError, match="nothing was trained, for 3 things are to be mended first") as caught:
+        made.study(Study("s", "t", "", rows))
+    text = str(caught.value)
+    assert f"weights '{tmp_path / 'other.pt'}' of x/other cannot be loaded: MobileNetV3" in text
+    assert "missing.pt' are not on this machine" in text
+    assert "whole.pt" not in text
+    assert "2 clips cannot be used" in text
+    assert {"a1.wav", "b2.wav"} <= {line.partition(".wav")[0].rpartition("/")[2] + ".wav" for line in text.split("\n")}
+    assert not list(tmp_path.glob("runs/*/*/*.json"))
+
+
+def test_a_single_cause_is_said_as_it_is(watched: Watched, tmp_path: Path) -> None:
+    other = replace(LOW, initial=weights_file(tmp_path / "other.pt", 0.1))
+    with pytest.raises(HearlessError, match=r"^weights .*other.pt' of x/low cannot be loaded"):
+        watched.study(Study("s", "t", "", (Row("upper", {}, (UPPER,)), Row("low", {}, (other,)))))
+    with pytest.raises(HearlessError, match=r"^weights .*other.pt' of x/student cannot be loaded"):
+        watched.run(taught(initial=other.initial), "1", 0)
+    assert watched.made == []  # the teacher neither
+
+
+def test_a_finished_study_needs_neither_weights_nor_sounds(
+    make: Callable[..., Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = weights_file(tmp_path / "whole.pt", 0.2)
+    rows = (Row("low", {}, (replace(LOW, initial=start),)),)
+    first = make().study(Study("s", "t", "", rows, folds=("1",)))
+    (tmp_path / "whole.pt").unlink()
+    with monkeypatch.context() as broken:
+        broken.setattr("hearless.lab.lab.open_store", None)
+        assert make().study(Study("s", "t", "", rows, folds=("1",))).rows == first.rows
+    with pytest.raises(HearlessError, match=r"whole.pt' are not on this machine"):
+        make().study(Study("s", "t", "", rows, folds=("1",), seeds=(0, 1)))
+
+
+def test_of_options_only_those_that_may_still_be_taken_are_asked_for(watched: Watched, tmp_path: Path) -> None:
+    best, worst = (replace(LOW, name=name, batch_size=n) for n, name in ((10, "x/best"), (9, "x/worst")))
+    gone = replace(worst, initial=Pretrained(str(tmp_path / "gone.pt")), name="x/gone")
+    row = Row("x", {}, (LOW, gone), chosen_by=(best, worst))
+    study = Study("s", "t", "", (row,), folds=("1",), seeds=(0, 1))
+    assert [*missing(watched, study, row, ("1",))] == [best, worst, LOW, gone]
+    for recipe, accuracy in ((best, 0.9), (worst, 0.1)):
+        done = {"validation": {"accuracy": accuracy}, "seconds": 1}
+        Run(watched.folder(recipe) / "fold1-seed0").write("done.json", done)
+    assert [*missing(watched, study, row, ("1",))] == [LOW]
+    assert [*missing(watched, study, replace(row, chosen={"1": 1}), ("1",))] == [gone]
+    assert [*missing(watched, study, replace(row, chosen={}), ("1",))] == []
+    assert watched.study(study).rows[0].hole == ""
+    assert watched.made == ["x/low fold1-seed0", "x/low fold1-seed1"]
 
 
 def test_a_recording_in_two_folds_is_a_leak(make: Callable[..., Watched], tmp_path: Path) -> None:

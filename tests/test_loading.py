@@ -361,9 +361,7 @@ def test_the_highest_rate_is_of_the_files(tmp_path: Path) -> None:
 
 def test_a_clip_that_resampling_leaves_nothing_of_is_refused(tmp_path: Path) -> None:
     table = read_table(Corpus([1, 800]), tmp_path)
-    with pytest.raises(
-        HearlessError, match=r"(?s)1 clips cannot be used.*0\.wav is too short to hold a sample at 1000"
-    ):
+    with pytest.raises(HearlessError, match=r"(?s)1 clip cannot be used.*0\.wav is too short to hold a sample at 1000"):
         open_store(table, 1000, cache=tmp_path / "cache")
 
 

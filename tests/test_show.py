@@ -19,9 +19,15 @@ from typer.testing import CliRunner
 
 import hearless
 from hearless import audio, cli, door
+from hearless.captures.full_band import FullBand
+from hearless.captures.low_rate import LowRate
 from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.enhancers.time_frequency_enhancer import TimeFrequencyEnhancer
+from hearless.frontends.kaldi_fbank import KaldiFbank
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
+from hearless.pipeline import PipelineSpec
+from hearless.spec import spec
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -98,7 +104,11 @@ def test_runs_stand_below_what_their_classifier_hears_of_the_sound(
     runs: list[Path], clip: Path, tmp_path: Path, painted: list[tuple[np.ndarray, tuple[float, float]]]
 ) -> None:
     shown = hearless.show_together(runs, clip, tmp_path / "fig5.svg", top=4)
-    assert [one.layer.name for one in shown.hearings] == list(shown.scores) == [TRUE, *NAMES]
+    assert list(shown.scores) == [TRUE, *NAMES]
+    assert [one.layer.name for one in shown.hearings] == [
+        f"{TRUE}, heard: PreEmphasisMel", f"{NAMES[0]}, made of it: PINVTranscoder",
+        f"{NAMES[1]}, made of it: LightTranscoder",
+    ]  # fmt: skip
     samples, _ = audio.read(clip, 32000, 0.0, 1.0)
     with torch.inference_mode():
         true = PreEmphasisMel()(torch.from_numpy(samples)[None])[0, 0].numpy()
@@ -163,6 +173,55 @@ def test_models_of_other_kinds_are_drawn_too(runs: list[Path], weights: Path, cl
     np.testing.assert_allclose(shown.hearings[0].layer.values, shown.hearings[1].layer.values, atol=1e-5)
     alike = [replace(published, name=f"low_rate-cssd-abc/fold{fold}") for fold in (1, 2)]
     assert list(hearless.show_together(alike, clip, tmp_path / "a.png").scores) == [one.name for one in alike]
+
+
+def test_each_mask_stands_above_what_it_leaves(
+    clip: Path, tmp_path: Path, painted: list[tuple[np.ndarray, tuple[float, float]]]
+) -> None:
+    """A panel says what it shows: what is heard, or the mask, in 0 … 1, and what is heard times the mask."""
+    view = spec(LowRate), spec(PreEmphasisMel, input_rate_hz=1000, bands=24), spec(MobileNetV3, width=0.2)
+    plain = PipelineSpec(*view)
+    masked = replace(plain, enhancer=spec(TimeFrequencyEnhancer, n_blocks=2, channels=4))
+    models = [
+        door.Model(made.build(3).eval(), ("hiss", "hum", "tick"), False, 1.0, name)
+        for made, name in ((masked, "student"), (plain, "raw"))
+    ]
+    shown = hearless.show_together(models, clip, tmp_path / "masks.svg")
+    assert [one.layer.name for one in shown.hearings] == [
+        "student, mask: TimeFrequencyEnhancer", "student, enhanced: heard × mask", "raw, heard: PreEmphasisMel",
+    ]  # fmt: skip
+    assert [len(one.said) for one in shown.hearings] == [0, 3, 3]
+    (_, mask, enhanced), *_ = models[0].heard(clip)
+    (heard,), *_ = models[1].heard(clip)
+    for (image, _), part in zip(painted, (mask, enhanced, heard), strict=True):
+        np.testing.assert_array_equal(image, part.values)
+    scales = [scale for _, scale in painted]
+    assert scales[0] == (0.0, 1.0)
+    assert scales[1] == pytest.approx((np.quantile(enhanced.values, 0.05), enhanced.values.max()))
+    assert list(shown.scores) == ["student", "raw"]
+
+
+@pytest.mark.parametrize("frames", [None, 120])
+def test_frames_after_the_end_are_marked_and_told(tmp_path: Path, frames: int | None) -> None:
+    """Of a sound shorter than the window, and of a front end that fills up to a number of frames."""
+    network = spec(MobileNetV3, width=0.2)
+    made = PipelineSpec(spec(FullBand), spec(KaldiFbank, frames=frames), network)
+    model = door.Model(made.build(3).eval(), ("hiss", "hum", "tick"), False, 1.0, "a")
+    for seconds, padded, said in (
+        (0.6, True, "padding after 0.6 s"),
+        (1.0, frames is not None, "padding after 1 s"),
+        (1.5, frames is not None, "the first 1 s of 1.5 s, padding after 1 s"),
+    ):
+        soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, round(seconds * 16000)), 16000)
+        shown = model.show(tmp_path / "a.wav", tmp_path / "a.svg")
+        both = hearless.show_together([model], tmp_path / "a.wav", tmp_path / "b.svg")
+        expected = said if padded else said.rpartition("padding")[0].rstrip(", ")
+        assert shown.part == both.part == expected
+        assert [layer.end_s for layer in shown.layers] == [min(seconds, 1.0) if padded else None]
+        for drawn in (shown, both):
+            words = drawn.picture.read_text(encoding="utf-8")
+            assert ("<!-- padding" in words.replace("<!--  ", "<!-- ")) == padded
+            assert expected in words
 
 
 def test_what_cannot_be_drawn_together_is_refused(runs: list[Path], weights: Path, log: Path, tmp_path: Path) -> None:

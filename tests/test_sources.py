@@ -201,7 +201,7 @@ def test_missing_bands_and_gaps_go_through_marked(run: Path, clip: Path, tmp_pat
     del cells[33:41]
     (tmp_path / "l.csv").write_text("\n".join(map(",".join, cells)) + "\n")
     words = ["predict", run, tmp_path / "l.csv", "--db-offset", 0, "--windows", "--top", 1, "--out", tmp_path / "o.csv"]
-    assert "- gap: 1 rows of the log" in hearless(*words).stdout
+    assert "- gap: 1 row of the log" in hearless(*words).stdout
     found = [(row["start"], bool(row["label"]), float(row["missing"])) for row in rows(tmp_path / "o.csv")]
     bands = pytest.approx(3 / 29, abs=1e-4)
     assert found == [
@@ -273,7 +273,9 @@ def test_any_recipe_can_be_trained_by_name(tiny: Path, tiny_runs: Path) -> None:
     small: dict[str, Any] = {"backbone": "mn02", "epochs": 1, "batch_size": 8, "validation": 0.3}
     one = door.train(labels=tiny / "meta.csv", runs=tiny_runs, method="low_rate/fine_tuned", rate=2000, **small)
     assert one == door.train(labels=tiny / "meta.csv", runs=tiny_runs, method="fine_tuned", rate=2000, **small)
-    with pytest.raises(HearlessError, match=r"'spectral_transcoder/lite' is no recipe; known are spectral_transcoder/"):
+    with pytest.raises(
+        HearlessError, match=r"'spectral_transcoder/lite' is no recipe \(did you mean .*/light\?\); known are"
+    ):
         door.train(labels=tiny / "meta.csv", runs=tiny_runs, method="spectral_transcoder/lite", **small)
 
 

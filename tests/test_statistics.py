@@ -346,3 +346,11 @@ def test_words_give_no_verdict_on_few_recordings_or_no_spread(n_recordings, erro
     text = statistics.in_words(found, "A", "B")
     assert "too few recordings to tell; at least 20" in text
     assert "evidence" not in text
+
+
+def test_doubts_about_a_model_stand_behind_the_verdict() -> None:
+    found = statistics.Paired(-0.4, -0.5, -0.3, 0.0002, 0.05, 0.3, 0.7, 60, 40)
+    plain = statistics.in_words(found, "A", "B")
+    text = statistics.in_words(found, "A", "B", doubts=["A was ill", "B too"])
+    assert text == plain.replace("better than A;", "better than A, but A was ill, and B too;")
+    assert text != plain

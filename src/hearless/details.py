@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hearless import metrics
 from hearless.evaluate import Evaluated, correctness, on_same_clips
+from hearless.plural import plural
 from hearless.report import Comparison, Report, Row
 from hearless.run import Predictions
 from hearless.statistics import Measure, mean_interval
@@ -132,10 +133,8 @@ def _per_fold(test: Comparison) -> list[str]:
     if not test.per_fold:
         return []
     above, apart = (sum(getattr(m, end) > 0 for m in test.per_fold.values()) for end in ("value", "low"))
-    return [
-        f"{test.name_a} is above {test.name_b} on {above} of {len(test.per_fold)} folds, on {apart} of them with an "
-        "interval above 0."
-    ]
+    folds = plural(len(test.per_fold), "fold")
+    return [f"{test.name_a} is above {test.name_b} on {above} of {folds}, on {apart} of them with an interval above 0."]
 
 
 def _per_class(test: Comparison) -> list[str]:

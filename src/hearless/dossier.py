@@ -86,13 +86,18 @@ def _study(name: str | Path, runs: Path) -> Path | None:
     """Return the folder of a study's table, by its name or as it is; None where it is no study.
 
     Raises:
-        HearlessError: a study that was not run yet.
+        HearlessError: a study that was not run yet, or a name that is neither a folder nor a study.
     """
     places = (Path(name), runs / "studies" / name)
     found = next((place for place in places if (place / "report.json").is_file()), None)
-    if found is None and str(name) in door.recipe_names():
+    if found is not None or places[0].exists():
+        return found
+    known = door.study_names()
+    if str(name) in known:
         raise HearlessError(f"{places[1]} has no report.json; run hearless study {name} --runs {runs} first.")
-    return found
+    raise HearlessError(
+        f"{str(name)!r} is neither a folder nor a study{door.meant(str(name), known)}; studies are {', '.join(known)}."
+    )
 
 
 def _of_study(place: Path, runs: Path) -> Chapter:

@@ -8,7 +8,6 @@ are averaged instead (paper 003) and the teacher's first class stands for the tr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from hearless.calibration import Calibration
 from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader
 from hearless.pipeline import Pipeline
+from hearless.plural import plural
 from hearless.provenance import environment
 from hearless.report import SPREAD, Report, compared
 from hearless.report import Row as ReportRow
@@ -119,12 +119,11 @@ def calibration_of(run: Run) -> Calibration | None:
 def keep_calibration(run: Run, **more: Any) -> Calibration | None:
     """Write a run's calibration into its measured.json, unless it is there or cannot be fitted, and return it.
 
-    A folder that cannot be written stays as it is.
+    Only who makes the run writes; who reads it asks `calibration_of`.
     """
     found = calibration_of(run)
     if found is not None and ("temperature" not in run.measured or more):
-        with suppress(HearlessError):
-            run.write("measured.json", {**run.measured, **asdict(found), **more})
+        run.write("measured.json", {**run.measured, **asdict(found), **more})
     return found
 
 
@@ -472,16 +471,37 @@ def tabulate(
     metric = "agreement" if any(done.beside_teacher for done in rows) else "mAP" if multi_label else "accuracy"
     seconds = [s for done in rows for s in done.seconds]
     lines = [costed(_report_row(done, labels, multi_label), done) for done in rows]
+    doubts = {} if multi_label else {done.row.label: words for done in rows if (words := collapsed(done))}
     return Report(
         title=study.title, task=study.task,
         columns=(*_columns(metric, rows), *((TRAINING_TIME,) if study.training_time else ()), *study.costs),
         rows=tuple(timed(line, done) if study.training_time else line for line, done in zip(lines, rows, strict=True)),
-        tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar),
-        notes=(*study.notes, *_recordings(rows, labels), *_remarks(rows)),
+        tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar, doubts=doubts),
+        notes=(*study.notes, *_recordings(rows, labels), *(f"Beware: {words}." for words in doubts.values()),
+               *_remarks(rows)),
         command=command, commit=commit, environment=environment(),
         seconds_per_run=float(np.mean(seconds)) if seconds else None, seeds=study.seeds,
         units=UNITS | COSTS | (TRUST_UNITS if any(done.rules for done in rows) else {}),
     )  # fmt: skip
+
+
+def collapsed(done: Evaluated) -> str:
+    """Say how many of a row's runs name one class only, whatever they hear; nothing where none does.
+
+    One that hears through another view than it was trained on may do so though it was trained.
+    """
+    n, of = sum(map(names_one_class, done.found.values())), len(done.found)
+    if not n:
+        return ""
+    learned = "" if done.row.heard_through or not done.row.options[0].stages else ": not trained"
+    which = f"{n} of {plural(of, 'run')} of {done.row.label} name{'s' if n == 1 else ''}"
+    return f"{which} one class only{learned}"
+
+
+def names_one_class(found: Predictions) -> bool:
+    """Say whether all clips get one and the same class, where more than one is right."""
+    said = found.logits.argmax(-1)
+    return len(np.unique(found.true.argmax(-1))) > 1 and bool((said == said[..., :1]).all())
 
 
 def _columns(metric: str, rows: Sequence[Evaluated]) -> tuple[str, ...]:
@@ -514,7 +534,8 @@ def _remarks(rows: Sequence[Evaluated]) -> list[str]:
             chosen = ", ".join(f"{fold}: {done.row.options[i].name}" for fold, i in done.choices.items())
             notes.append(f"{done.row.label}: chosen on each fold's own validation part: {chosen}.")
         if done.seconds and not done.row.heard_through:
-            notes.append(f"{done.row.label}: {len(done.seconds)} runs of {np.mean(done.seconds):.0f} s (mean).")
+            runs = plural(len(done.seconds), "run")
+            notes.append(f"{done.row.label}: {runs} of {np.mean(done.seconds):.0f} s (mean).")
         if len(done.row.published) > 1:
             others = [f"{100 * value:.1f} ({source})" for source, value in [*done.row.published.items()][1:]]
             notes.append(f"{done.row.label}: also published: {', '.join(others)}.")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from hearless import audio, splits
 from hearless.download import cache_folder
 from hearless.interfaces import Augmentation, Batch, Change, Clip, Dataset, Draw, HearlessError
+from hearless.plural import plural
 from hearless.spec import digest
 
 Progress = Callable[[int, int], None]
@@ -55,7 +56,7 @@ class Table:
     multi_label: bool
     hashes: tuple[str, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hash of ids, labels, folds, excerpts and sound; never of paths."""
         rows = [
@@ -143,7 +144,8 @@ def _refuse(wrong: Sequence[str]) -> None:
     if wrong:
         listed = "\n  ".join(wrong[:20])
         more = f"\n  … and {len(wrong) - 20} more" if len(wrong) > 20 else ""
-        raise HearlessError(f"{len(wrong)} clips cannot be used; mend or remove them:\n  {listed}{more}")
+        them = "it" if len(wrong) == 1 else "them"
+        raise HearlessError(f"{plural(len(wrong), 'clip')} cannot be used; mend or remove {them}:\n  {listed}{more}")
 
 
 def open_store(

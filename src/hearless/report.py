@@ -95,8 +95,12 @@ def compared(
     *,
     metric: str = "accuracy",
     p_mcnemar: Mapping[tuple[str, str], float] = MappingProxyType({}),
+    doubts: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Comparison, ...]:
-    """Return all comparisons of one table by the names of their two rows: Holm over them, each said in words."""
+    """Return all comparisons of one table by the names of their two rows: Holm over them, each said in words.
+
+    ``doubts`` are said of a row, by its name, wherever it is compared.
+    """
     if not pairs:
         return ()
     adjusted = holm([paired.p for paired in pairs.values()])
@@ -105,13 +109,16 @@ def compared(
             name_a=names[0],
             name_b=names[1],
             paired=paired,
-            words=in_words(paired, *names, metric=metric, p_adjusted=p if len(pairs) > 1 else None),
+            words=in_words(
+                paired, *names, metric=metric, p_adjusted=p if len(pairs) > 1 else None,
+                doubts=[doubts[name] for name in names if name in doubts],
+            ),
             p_holm=p,
             p_mcnemar=p_mcnemar.get(names),
             effect=cohens_h(paired.value_a, paired.value_b) if metric == "accuracy" else None,
         )
         for (names, paired), p in zip(pairs.items(), adjusted, strict=True)
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hearless import audio
 from hearless.interfaces import HearlessError
+from hearless.plural import plural
 
 Samples = NDArray[np.float32]
 
@@ -101,7 +102,8 @@ def read(folder: str | Path, rate_hz: int, names: Sequence[str] = (), expected: 
             wrong.append(str(error))
     if wrong:
         listed = "\n  ".join(wrong[:20])
-        raise HearlessError(f"{len(wrong)} impulse responses cannot be used; mend or remove them:\n  {listed}")
+        what, them = plural(len(wrong), "impulse response"), "it" if len(wrong) == 1 else "them"
+        raise HearlessError(f"{what} cannot be used; mend or remove {them}:\n  {listed}")
     return tuple(responses)
 
 

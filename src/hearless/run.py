@@ -174,6 +174,16 @@ class Run:
         """Return where the checkpoint called ``name`` lies."""
         return self.path / "checkpoints" / f"{name}.safetensors"
 
+    @property
+    def epochs_over(self) -> int:
+        """How many epochs its last checkpoint has behind it; 0 without one.
+
+        Raises:
+            HearlessError: the checkpoint is damaged.
+        """
+        path = self.checkpoint("last")
+        return int(_state(path)["epoch"]) if path.is_file() else 0
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run: a second process waits until the first is done with it."""
@@ -195,10 +205,26 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         HearlessError: missing, truncated, or not safetensors.
     """
+    with _opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, _state_in(file)  # noqa: SIM118 (no mapping)
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Read the state alone of what `save_tensors` wrote."""
+    with _opened(path) as file:
+        return _state_in(file)
+
+
+def _state_in(file: Any) -> dict[str, Any]:
+    return dict(json.loads((file.metadata() or {}).get("state", "{}")))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open what `save_tensors` wrote."""
     try:
         with safe_open(path, "pt") as file:
-            state = json.loads((file.metadata() or {}).get("state", "{}"))
-            return {key: file.get_tensor(key) for key in file.keys()}, state  # noqa: SIM118 (no mapping)
+            yield file
     except FileNotFoundError as error:
         raise HearlessError(
             f"{path} is missing: this run was kept without its weights; copy them there, or run its training again."

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearless.interfaces import Clip, HearlessError
+from hearless.plural import plural
 
 SPLIT = "split"
 """The only fold of a data set that comes in train, validation and test splits."""
@@ -62,8 +63,8 @@ def folds(clips: Sequence[Clip]) -> tuple[str, ...]:
     n_split = sum(clip.fold is None and clip.split is not None for clip in clips)
     if not clips or max(n_fold, n_split) != len(clips):
         raise HearlessError(
-            f"clips must all have a fold, or all a split; of {len(clips)} clips {n_fold} have a fold and {n_split} "
-            "a split only. Mend the table, or draw folds with draw_folds."
+            f"clips must all have a fold, or all a split; of {plural(len(clips), 'clip')} {n_fold} have a fold "
+            f"and {n_split} a split only. Mend the table, or draw folds with draw_folds."
         )
     return tuple(sorted(named, key=natural)) if named else (SPLIT,)
 
@@ -121,8 +122,8 @@ def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Cl
     held = {group for group, chosen in zip(groups, _chosen(counts, fraction), strict=True) if chosen}
     if not held:
         raise HearlessError(
-            f"fraction {fraction} of {len(clips)} clips of {len(groups)} recordings holds out none without taking a "
-            "label's last recording; give more recordings a label, or a larger fraction."
+            f"fraction {fraction} of {plural(len(clips), 'clip')} of {plural(len(groups), 'recording')} holds out none "
+            "without taking a label's last recording; give more recordings a label, or a larger fraction."
         )
     return [clip for clip in clips if clip.group not in held], [clip for clip in clips if clip.group in held]
 

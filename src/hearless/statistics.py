@@ -260,11 +260,12 @@ def in_words(
     metric: str = "accuracy",
     p_adjusted: float | None = None,
     alpha: float = 0.05,
+    doubts: Sequence[str] = (),
 ) -> str:
     """Say a comparison in one plain sentence; ``p_adjusted`` (Holm's) decides where it is given.
 
     Intervals and p resample recordings of the trainings at hand.  Where these contradict each other, seed by seed, no
-    verdict on the method is given.
+    verdict on the method is given.  ``doubts`` are said behind the verdict: that a model compared never learned.
     """
     p = paired.p if p_adjusted is None else p_adjusted
     adjusted = "" if p_adjusted is None else f" ({_p_text(p_adjusted)} after Holm)"
@@ -277,6 +278,7 @@ def in_words(
     limit = f"a true difference of {detectable:.1f} points would be noticed four times in five"
     if paired.n_recordings < FEWEST_RECORDINGS or paired.standard_error == 0:
         verdict, limit = "too few recordings to tell", f"at least {FEWEST_RECORDINGS} that differ are needed"
+    verdict += "".join(f", but {doubt}" if i == 0 else f", and {doubt}" for i, doubt in enumerate(doubts))
     return (
         f"{name_a} against {name_b} on {paired.n} clips of {paired.n_recordings} recordings: {metric} "
         f"{100 * paired.difference:+.1f} points [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}], "

@@ -106,9 +106,9 @@ class Training:
     def _resume(self) -> int:
         """Bring the student to where an earlier call stopped; return how many epochs are over."""
         self.pipeline.on(self.torch_device)
-        if not self.run.checkpoint("last").is_file():
+        done = self.run.epochs_over
+        if not done:
             return 0
-        done = int(load_tensors(self.run.checkpoint("last"))[1]["epoch"])
         if self.recipe.quantized and done > self.n_epochs - self.recipe.stages[-1].epochs:
             quantize(self.pipeline, noise(self.pipeline, self.training.clip_s), self.recipe.quantized)
         for stage in (stage for stage, first in self._left(done) if first < done and stage.adapters):

@@ -111,7 +111,7 @@ def test_all_problems_of_the_rows_in_one_error(tmp_path: Path) -> None:
         "start_s must be a number of seconds, got 'x'",
         "times must be finite",
         "1.wav (start 0 s) is listed 5 times",
-        "1 clips have no fold or split",
+        "1 clip has no fold or split",
     ):
         assert part in said
 

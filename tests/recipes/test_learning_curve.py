@@ -94,7 +94,7 @@ def test_it_runs_and_draws(tiny: Path, tmp_path: Path) -> None:
         light_channels=2, light_blocks=1, shares="1/2,1", epoch_counts="1,2", command="c",
     )  # fmt: skip
     assert [row.label for row in report.rows] == [
-        "light, 1/2 of the clips, 1 epochs", "light, all clips, 1 epochs", "light, all clips, 2 epochs"
+        "light, 1/2 of the clips, 1 epoch", "light, all clips, 1 epoch", "light, all clips, 2 epochs"
     ]  # fmt: skip
     assert [row.hole for row in report.rows] == ["", "", ""]
     assert all(row.metrics["training time"].value > 0 for row in report.rows)

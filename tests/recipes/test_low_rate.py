@@ -180,7 +180,7 @@ def test_words_are_settings_as_values_or_as_text() -> None:
     ("words", "said"),
     [
         ({"protocol": "as_released"}, "protocol must be honest or paper"),
-        ({"epoch": 3}, r"settings are multi_label, .*, protocol; got epoch\."),
+        ({"epoch": 3}, r"settings are multi_label, .*, protocol, paper; got epoch\."),
         ({"bands": "few"}, r"bands must be int or None, got 'few'"),
         ({"epochs": True}, "epochs must be int, got True"),
         ({"backbone": "mn03"}, "backbone must be one of"),

@@ -21,7 +21,7 @@ from hearless.spec import spec
 from hearless.statistics import Measure
 
 TABLE = spec(CsvLabels, table="meta.csv")
-SMALL = {"kernels": "3x5", "layer_counts": "5", "dilations": "1", "channel_counts": "64", "light_block_counts": "6"}
+SMALL = {"kernels": "3x5", "layer_counts": "5", "dilations": "1", "channel_counts": "64", "light_block_counts": "4"}
 
 
 def made(backbone: str = "resnet38", **words: Any) -> Settings:
@@ -30,7 +30,7 @@ def made(backbone: str = "resnet38", **words: Any) -> Settings:
 
 def test_the_grid_is_a_product_and_holds_the_papers_choice() -> None:
     found = tries(made(), Options())
-    assert len(found) == 3 * 2 * 2 * 2 + 3 * 2
+    assert len(found) == 3 * 2 * 2 * 2 + 3 * 3
     assert len({one.recipe.digest for one in found}) == len(found)
     assert len({one.label for one in found}) == len(found)
     usual = [one for one in found if one.settings == made()]
@@ -39,27 +39,27 @@ def test_the_grid_is_a_product_and_holds_the_papers_choice() -> None:
 
 
 def test_costs_are_those_of_the_paper_and_by_hand() -> None:
-    full, small = tries(made(), Options(**SMALL, light_channel_counts="32"))
+    full, small = tries(made(), Options(**{**SMALL, "light_block_counts": "6"}, light_channel_counts="32"))
     places = 101 * 64
     inner = 3 * (64 * 64 * 15 + 64)
     assert full.cost() == (186_497, (64 * 15 + 64 + inner + 64 * 15 + 1) * places)
-    block = 32 * 15 + 32 + 32 * 32 + 32
-    parameters = 32 * 15 + 32 + 6 * block + 32 * 15 + 1
-    assert small.cost() == (parameters, parameters * places)
-    assert small.cost()[1] < full.cost()[1] / 5
+    norms = 6 * 2 * 32
+    layers = 32 * 15 + 32 + 6 * (32 * 15 + 64 * 32 + 64 + 32 * 64 + 32) + 13 * 32 + 13
+    assert small.cost() == (layers + norms, layers * 8 * 64 + norms)
+    assert small.cost()[1] < full.cost()[1] / 80
 
 
 def test_learning_rates_multiply_both() -> None:
     found = tries(made(), Options(**SMALL, light_channel_counts="32", learning_rates="0.001,0.0001"))
-    assert [one.recipe.stages[0].learning_rate for one in found] == pytest.approx([1e-3, 1e-4, 1e-3, 1e-4])
+    assert [one.recipe.stages[0].learning_rate for one in found] == pytest.approx([1e-3, 1e-4, 3e-3, 3e-4])
     assert found[1].label.endswith("dilation 1, rate 0.0001")
 
 
 def test_rows_tell_the_cost_and_the_best_is_chosen_on_validation() -> None:
-    study = table([made()], Options(**SMALL, light_channel_counts="16,32"), task="A task.")
+    study = table([made()], Options(**SMALL, light_channel_counts="32,64"), task="A task.")
     assert [row.label for row in study.rows] == [
-        "CNN-logits: 3×5, 5 layers, 64 channels, dilation 1", "light: 16 channels, 6 blocks",
-        "light: 32 channels, 6 blocks", "chosen: CNN-logits", "chosen: light",
+        "CNN-logits: 3×5, 5 layers, 64 channels, dilation 1", "light: 32 channels, 4 blocks",
+        "light: 64 channels, 4 blocks", "chosen: CNN-logits", "chosen: light",
     ]  # fmt: skip
     assert study.rows[0].condition["parameters"] == "186,497"
     assert study.rows[0].condition[COST] == "1206"
@@ -67,7 +67,7 @@ def test_rows_tell_the_cost_and_the_best_is_chosen_on_validation() -> None:
     assert study.judged_on == "validation"
     assert study.training_time
     assert ("chosen: light", "chosen: CNN-logits") in study.compare
-    assert ("chosen: light", "light: 32 channels, 6 blocks") in study.compare
+    assert ("chosen: light", "light: 64 channels, 4 blocks") in study.compare
     assert all(option.select == "min:loss" for row in study.rows for option in row.options)
 
 

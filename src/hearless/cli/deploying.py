@@ -11,6 +11,7 @@ import typer
 
 from hearless.cli.options import Json
 from hearless.cli.tables import print_table
+from hearless.plural import plural
 
 if TYPE_CHECKING:
     from hearless.deploy import Budget, Exported
@@ -52,9 +53,9 @@ def _print_exported(made: Exported) -> None:
     typer.echo(
         f"Network: {card.parameters:,} parameters, {card.int8_parameters:,} of them int8, in {card.network_bytes:,} "
         f"bytes: {made.bytes_per_parameter:.2f} a parameter.\n"
-        f"It hears {card.window_s:g} s at {card.rate_hz} Hz and tells {len(card.labels)} classes apart.\n"
+        f"It hears {card.window_s:g} s at {card.rate_hz} Hz and tells {plural(len(card.labels), 'class')} apart.\n"
         f"Licences: {card.licence}.\n"
-        f"Against PyTorch on {parity['clips']:.0f} clips it never heard: logits at most "
+        f"Against PyTorch on {plural(round(parity['clips']), 'clip')} it never heard: logits at most "
         f"{parity['max_logit_difference']:.3g} apart ({parity['tolerance']:g} allowed), the same label for "
         f"{parity['label_agreement']:.1%}."
     )
@@ -94,7 +95,7 @@ def _print_budget(found: Budget) -> None:
     head = ["layer", "kind", "MACs", "share", f"bytes ({found.precision})"]
     print_table(f"Multiply-accumulates of {found.window_s:g} s, by layer", head, *layers[:_LAYERS])
     if rest := layers[_LAYERS:]:
-        typer.echo(f"and {len(rest)} layers of fewer; all of them: the same command with --json.")
+        typer.echo(f"and {plural(len(rest), 'layer')} of fewer; all of them: the same command with --json.")
     typer.echo(f"\n{cost.parameters:,} parameters, {found.n_bytes:,} bytes in {found.precision}, {cost.macs:,} MACs.")
     for name, (has, allowed) in found.checks.items():
         typer.echo(f"{'pass' if has <= allowed else 'FAIL'}: {has:,} {name} of {allowed:,} allowed")

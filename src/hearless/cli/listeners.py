@@ -33,7 +33,7 @@ def model_of(paths: list[str], weights: Path | None, backbone: str | None, torch
         raise HearlessError(f"{paths[0]}: this needs the run itself, not an exported file; name its folder.")
     if weights:
         return door.load_weights(weights, backbone, torch_device=torch_device)
-    return door.load(paths[0], torch_device=torch_device)
+    return door.load(paths[0], torch_device=torch_device, say=aside)
 
 
 def listener_of(

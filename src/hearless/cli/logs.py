@@ -11,6 +11,7 @@ import typer
 
 from hearless.cli.listeners import aside, scores_line
 from hearless.cli.progress import progress_bar
+from hearless.plural import plural
 
 if TYPE_CHECKING:
     from datetime import date
@@ -62,9 +63,9 @@ def name_sources(
         found = {"table": str(out), "rows": written.n_rows, "log_rows": written.n_log_rows, "notes": written.notes}
         typer.echo(json.dumps({**found, **({"picture": str(drawn)} if drawn else {})}))
         return
-    typer.echo(f"{out} written: {written.n_rows} rows from {written.n_log_rows} rows of levels.")
+    typer.echo(f"{out} written: {plural(written.n_rows, 'row')} from {plural(written.n_log_rows, 'row')} of levels.")
     for rule, n_rows in written.notes.items():
-        typer.echo(f"- {rule}: {n_rows} rows of the log")
+        typer.echo(f"- {rule}: {plural(n_rows, 'row')} of the log")
     again = f"the same command with --picture {shlex.quote(str(out.with_suffix('.png')))}"
     typer.echo(f"The picture: {drawn}" if drawn else f"Next: see which hour has which sources: {again}")
 

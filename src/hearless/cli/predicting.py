@@ -13,6 +13,7 @@ from hearless.cli.listeners import listener_of, model_of, scores_line, sounds_of
 from hearless.cli.logs import are_levels, interval_seconds, name_sources
 from hearless.cli.options import Backbone, Device, InModelsPlace, Json, Paths
 from hearless.cli.progress import progress_bar
+from hearless.plural import plural
 
 if TYPE_CHECKING:
     from hearless.predict import FilePrediction, Listener
@@ -106,7 +107,7 @@ def predict(
     else:
         _print_scores(said, may_be_none=bool(listener.none_below or listener.thresholds))
     if broken:
-        typer.echo(f"{len(broken)} files could not be read; the others are done.", err=True)
+        typer.echo(f"{plural(len(broken), 'file')} could not be read; the others are done.", err=True)
         raise typer.Exit(1)
 
 
@@ -130,9 +131,10 @@ def _write_table(
         typer.echo(json.dumps(plain, ensure_ascii=False))
     else:
         known = written.n_files - written.n_heard
-        typer.echo(f"{out} written: {written.n_files} files{f', {known} of them heard before' if known else ''}.")
+        before = f", {known} of them heard before" if known else ""
+        typer.echo(f"{out} written: {plural(written.n_files, 'file')}{before}.")
     if written.broken:
-        typer.echo(f"{len(written.broken)} files could not be read; the others are done.", err=True)
+        typer.echo(f"{plural(len(written.broken), 'file')} could not be read; the others are done.", err=True)
         raise typer.Exit(1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from hearless.lab import Lab
     from hearless.train import Tick
+
+BAR = 10
+"""Columns of a training's bar."""
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:.0f} %"),
+        TextColumn("{task.description}"), BarColumn(BAR), TextColumn("{task.percentage:.0f} %"),
         TimeRemainingColumn(compact=True), TextColumn("{task.fields[words]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -45,8 +48,10 @@ def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
 
         def tick(name: str, at: Tick) -> None:
             done = (at.epoch - 1) * at.n_clips + at.clips
-            words = f"epoch {at.epoch}/{at.n_epochs}, {at.clips_per_s:.0f} clips/s, loss {at.metrics['loss']:.3f}"
-            bars.update(task(name, at.n_epochs * at.n_clips), completed=done, words=words)
+            words = [f"epoch {at.epoch}/{at.n_epochs}", f"{at.clips_per_s:.0f} clips/s"]
+            words += [f"loss {at.metrics['loss']:.3f}"]
+            shown, told = fitting(name.rpartition("/")[2], words, console.width)
+            bars.update(task(name, at.n_epochs * at.n_clips), completed=done, description=shown, words=told)
 
         def decoding(done: int, total: int) -> None:
             bars.update(task("decoding", total), completed=done)
@@ -55,6 +60,19 @@ def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         yield Lab(runs, root, torch_device=torch_device, say=say, tick=tick, decoding=decoding)
+
+
+def fitting(name: str, words: Sequence[str], width: int) -> tuple[str, str]:
+    """Return what trains and the words behind its bar, in a terminal of so many columns.
+
+    The first word stays, the others where there is room; of a name that is too long, fold and seed at its end stay.
+    """
+    room = width - BAR - len(" 100 % 12:34:56  ")
+    told = [", ".join(words[:n]) for n in range(len(words), 0, -1)]
+    fits = next((text for text in told if len(name) + len(text) <= room), told[-1])
+    what, _, place = name.rpartition(" ")
+    left = max(1, room - len(fits) - len(place) - 1)
+    return (name if len(what) <= left else f"{what[: left - 1]}… {place}"), fits
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 from hearless.cli.listeners import aside, model_of, scores_line, sounds_of
 from hearless.cli.options import Backbone, Device, InModelsPlace, Json
 from hearless.cli.tables import print_table
+from hearless.plural import plural
 
 
 def levels(
@@ -26,7 +27,7 @@ def levels(
 
     n_rows = door.levels(clip, out, interval=interval, bands=bands, octaves=octaves)
     name = shlex.quote(str(out))
-    typer.echo(f"{out} written: {n_rows} rows of {29 if octaves == '1/3' else 10} bands.")
+    typer.echo(f"{out} written: {plural(n_rows, 'row')} of {29 if octaves == '1/3' else 10} bands.")
     typer.echo(f"Next, with a model of levels: hearless predict MODEL {name} --db-offset 0 --windows")
 
 
@@ -54,8 +55,8 @@ def show(
 ) -> None:
     """Draw what a model hears in a file's first window: spectrogram, its enhancer's mask and output, best classes.
 
-    Several models are drawn one below the other, their best classes beside them; above transcoders of levels what
-    their classifier hears of the sound itself.
+    Several models are drawn one below the other, their best classes beside them, an enhancer's mask above what it
+    leaves; above transcoders of levels what their classifier hears of the sound itself.
     """
     from hearless import door
     from hearless.interfaces import HearlessError
@@ -96,7 +97,7 @@ def _show_together(
     """Draw several models' hearings and say what each names."""
     from hearless import door
 
-    loaded = [door.load(model, torch_device=torch_device) for model in models]
+    loaded = [door.load(model, torch_device=torch_device, say=aside) for model in models]
     shown = door.show_together(loaded, clip, out, say=aside, **options)
     if as_json:
         typer.echo(json.dumps(shown.to_json(), ensure_ascii=False))

@@ -55,7 +55,7 @@ def train(
             )
             for fold in (wanted if folds else wanted[:1])
         ]  # fmt: skip
-    report = door.results([made[0].path.parent if len(made) > 1 else made[0].path], typed())
+    report = door.results_of(made, typed())
     if as_json:
         typer.echo(json.dumps({"runs": [str(run.path) for run in made], "report": report.to_json()}))
         return

@@ -14,6 +14,7 @@ from typing import Any
 
 from hearless.datasets._table import duplicates, read_table, refuse
 from hearless.interfaces import Clip, HearlessError, Remote
+from hearless.plural import plural
 from hearless.splits import draw_folds, split_name
 
 EXAMPLE: dict[str, Any] = {"n_folds": 2}
@@ -198,7 +199,8 @@ def _places(clips: list[Clip]) -> list[str]:
     problems = []
     placed = [clip for clip in clips if clip.fold is not None or clip.split is not None]
     if placed and len(placed) < len(clips):
-        problems.append(f"{len(clips) - len(placed)} clips have no fold or split, the others have one")
+        some = plural(len(clips) - len(placed), "clip has", "clips have")
+        problems.append(f"{some} no fold or split, the others have one")
     if len({clip.fold is None for clip in placed}) == 2:
         problems.append("folds and splits are mixed in one column")
     strange = sorted({clip.split for clip in clips if clip.split is not None} - {"train", "validation", "test"})

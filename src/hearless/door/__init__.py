@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hearless.door.comparing import results
+from hearless.door.comparing import results, results_of
 from hearless.door.data import Tables, contents, dataset, fetch
 from hearless.door.deploying import budget, export
 from hearless.door.level_logs import levels, prepared, sources
 from hearless.door.model import TRANSCODER, Model, Say
 from hearless.door.models import Listening, finished, load, load_weights, predict
-from hearless.door.recipes import is_analysis, recipe_module, recipe_names, settings
+from hearless.door.recipes import is_analysis, meant, recipe_module, recipe_names, settings, study_names
 from hearless.door.showing import picture, resynthesise, show, show_together
 from hearless.door.shown import Shown, Together
 from hearless.door.training import study, train
@@ -31,17 +31,20 @@ __all__ = [
     "levels",
     "load",
     "load_weights",
+    "meant",
     "picture",
     "predict",
     "prepared",
     "recipe_module",
     "recipe_names",
     "results",
+    "results_of",
     "resynthesise",
     "settings",
     "show",
     "show_together",
     "sources",
     "study",
+    "study_names",
     "train",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from hearless import evaluate
 from hearless.door.models import finished
 from hearless.interfaces import HearlessError
+from hearless.plural import plural
 from hearless.provenance import code_commit
 from hearless.report import Report
 from hearless.run import Predictions, Run
@@ -26,7 +27,16 @@ def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: 
     paths = [folder.path if isinstance(folder, Run) else Path(folder) for folder in folders]
     if not paths or len({path.resolve() for path in paths}) < len(paths):
         raise HearlessError(f"each run must be named once, got {', '.join(map(str, paths)) or 'none'}.")
-    runs = [finished(path) for path in paths]
+    return _table([finished(path) for path in paths], command, compare=compare)
+
+
+def results_of(runs: Sequence[Run], command: str = "") -> Report:
+    """Return the table of these runs of one recipe alone, whatever else lies in its folder."""
+    return _table([list(runs)], command)
+
+
+def _table(runs: Sequence[Sequence[Run]], command: str, *, compare: bool = False) -> Report:
+    """Return the table of one row for each recipe's runs."""
     measured = [each[0].measured for each in runs]
     labels, multi_label = tuple(measured[0]["labels"]), bool(measured[0]["multi_label"])
     if any(tuple(m["labels"]) != labels for m in measured):
@@ -80,7 +90,7 @@ def _evaluated(label: str, runs: Sequence[Run]) -> evaluate.Evaluated:
         measured, predictions = run.measured, Predictions.load(run.predictions("test"))
         found.add(measured["fold"], measured["seed"], predictions, run.read("done.json")["seconds"])
         place = measured["fold"], measured["seed"]
-        if predictions.reference is None and (rule := evaluate.keep_calibration(run)):
+        if predictions.reference is None and (rule := evaluate.calibration_of(run)):
             found.rules[place] = rule
         if noises := measured.get("noise_named"):
             found.noises[place] = float(np.mean([*noises.values()]))
@@ -90,4 +100,4 @@ def _evaluated(label: str, runs: Sequence[Run]) -> evaluate.Evaluated:
 def _words_of(runs: Sequence[Sequence[Run]]) -> str:
     measured = [{run.measured["fold"]: run.measured for run in each} for each in runs]
     n = max(sum(m["n_clips"]["test"] for m in folds.values()) for folds in measured)
-    return f"{n} test clips, {len(runs[0][0].measured['labels'])} classes."
+    return f"{plural(n, 'test clip')}, {plural(len(runs[0][0].measured['labels']), 'class')}."

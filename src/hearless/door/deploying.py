@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hearless.door.models import finished
+from hearless.door.models import only_run
 from hearless.interfaces import HearlessError
 from hearless.run import Run
 
@@ -28,11 +29,11 @@ def export(
         tolerance: how far a logit may lie from PyTorch's; None: what `hearless.exports` allows.
 
     Raises:
-        HearlessError: see `hearless.deploy.export`.
+        HearlessError: a recipe's folder with several runs, or see `hearless.deploy.export`.
     """
     from hearless import deploy
 
-    found = finished(run.path if isinstance(run, Run) else Path(run))[0]
+    found = only_run(run)
     return deploy.export(
         found, _recordings(found, root), to, int8=int8, out=Path(out) if out else None, tolerance=tolerance
     )
@@ -53,8 +54,24 @@ def _recordings(run: Run, root: str | Path | None) -> Path:
 def budget(
     run: Run | str | Path, *, max_bytes: str | None = None, max_macs: str | None = None, precision: str | None = None
 ) -> Budget:
-    """Count what a run's network costs and hold it against a budget: see `hearless.deploy.budget`."""
+    """Count what a run's network costs and hold it against a budget: see `hearless.deploy.budget`.
+
+    Raises:
+        HearlessError: an exported file or a folder of several runs in a run's place, or see there.
+    """
     from hearless import deploy
 
-    found = run if isinstance(run, Run) else finished(Path(run))[0]
-    return deploy.budget(found, max_bytes=max_bytes, max_macs=max_macs, precision=precision)
+    if not isinstance(run, Run) and Path(run).suffix in deploy.SUFFIXES.values():
+        raise HearlessError(_of_its_run(Path(run)))
+    return deploy.budget(only_run(run), max_bytes=max_bytes, max_macs=max_macs, precision=precision)
+
+
+def _of_its_run(file: Path) -> str:
+    """Say which run to name in an exported file's place."""
+    beside = Run(file.parent).done
+    folder = shlex.quote(str(file.parent)) if beside else "RUN"
+    told = "" if beside else ", where RUN is the folder of the run that was exported"
+    return (
+        f"a budget is counted layer by layer on a run, got the exported file {file}; type: hearless budget {folder}"
+        f" (--precision int8 where the file is int8){told}."
+    )

@@ -139,7 +139,7 @@ class Model:
         """Draw what the model makes of a file's first window: features, its enhancer's mask and output, best classes.
 
         Args:
-            sound: the file; one shorter than the window is heard, and drawn, with silence after it.  For a model of
+            sound: the file; one shorter than the window is heard, and drawn, with padding after it.  For a model of
                 levels also a level table.
             path: of the picture; its ending says the kind.  Default: ``SOUND.show.png`` in the current folder.
             top: how many classes its title names.
@@ -165,7 +165,7 @@ class Model:
             raise HearlessError(f"top must be at least 1, got {top}.")
         observation, seconds = self.opening(file, self.window_s, db_offset, say)
         try:
-            stack, logits = self._parts(observation)
+            stack, logits = self._parts(observation, min(seconds, self.window_s))
             scores = self._ranked(self._chances(logits))
         except HearlessError as error:
             raise HearlessError(f"{file}: {error}") from error
@@ -209,12 +209,12 @@ class Model:
         on = pipeline.on(self.pipeline.torch_device.type).eval()
         return Model(on, self.labels, self.multi_label, self.window_s, type(on.classifier).__name__)
 
-    def _parts(self, observation: Tensor) -> tuple[tuple[Layer, ...], Tensor]:
-        """Return what front end and enhancer make of an observation, and the logits ``[class]``."""
+    def _parts(self, observation: Tensor, end_s: float) -> tuple[tuple[Layer, ...], Tensor]:
+        """Return what front end and enhancer make of an observation of a sound that ends there, and its logits."""
         with torch.inference_mode():
             features = self.pipeline.features(observation)
             logits = self.pipeline.judge(features).logits[0]
-            return layers_of(self.pipeline, observation, features), self._calibrated(logits)
+            return layers_of(self.pipeline, observation, features, end_s), self._calibrated(logits)
 
     def _chances(self, logits: Tensor) -> NDArray[Any]:
         """Return the scores of logits ``[class]``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from hearless import evaluate
 from hearless import predict as predicting
 from hearless.calibration import Calibration
-from hearless.door.model import TRANSCODER, Model
+from hearless.door.model import TRANSCODER, Model, Say
 from hearless.door.recipes import recipe_names
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
@@ -27,13 +28,19 @@ Listening = Model | Run | str | Path
 """A model, a run or its folder."""
 
 
-def load(run: Run | str | Path, *, torch_device: str = "cpu") -> Model:
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
+
+
+def load(run: Run | str | Path, *, torch_device: str = "cpu", say: Say = _warn) -> Model:
     """Return the model of a run, of its folder (``runs/…/fold1-seed0``), or of the first run in a recipe's folder.
+
+    ``say`` is told which one was taken of a recipe's several; a warning says so where it is left out.
 
     Raises:
         HearlessError: no finished run is there.
     """
-    found = finished(run.path if isinstance(run, Run) else Path(run))[0]
+    found = first_run(run, say)
     lab = Lab(found.path.parent.parent, Path(), torch_device=torch_device)
     measured = found.measured
     name = f"{found.path.parent.name}/{found.path.name}"
@@ -75,6 +82,39 @@ def finished(folder: Path) -> list[Run]:
         remedy = f"one of its own: {', '.join(below[:5])} …" if below else "runs/low_rate-cssd-…/fold1-seed0"
         raise HearlessError(f"{folder} holds no finished run; name a folder such as {remedy}.")
     return runs
+
+
+def first_run(run: Run | str | Path, say: Say) -> Run:
+    """Return a run, that of its folder, or a recipe's first one; of others ``say`` is told, and how to choose.
+
+    Raises:
+        HearlessError: as `finished`.
+    """
+    runs = _runs(run)
+    if len(runs) > 1:
+        folder, one = runs[0].path.parent, runs[0].path.name
+        say(f"{folder} holds {len(runs)} runs, this is {one}; for another name its folder: {runs[1].path}")
+    return runs[0]
+
+
+def only_run(run: Run | str | Path) -> Run:
+    """Return a run, or that of its folder, where nothing but this one may be meant.
+
+    Raises:
+        HearlessError: as `finished`, or a recipe's folder with several runs.
+    """
+    runs = _runs(run)
+    if len(runs) > 1:
+        names = ", ".join(one.path.name for one in runs)
+        folder = runs[0].path.parent
+        raise HearlessError(
+            f"{folder} holds {len(runs)} runs and this takes one; name one of them, as {runs[0].path}: {names}."
+        )
+    return runs[0]
+
+
+def _runs(run: Run | str | Path) -> list[Run]:
+    return finished(run.path if isinstance(run, Run) else Path(run))
 
 
 def load_weights(weights: str | Path, backbone: str | None = None, *, torch_device: str = "cpu") -> Model:

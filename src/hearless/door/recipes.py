@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -32,12 +33,29 @@ def maker(name: str, *kinds: str) -> Callable[..., Any]:
     """
     system = name.partition("/")[0]
     of_system = [known for known in recipe_names() if known.startswith(f"{system}/")] or recipe_names()
-    inside = {known: vars(recipe_module(known)) for known in of_system}
-    makers = {known: next((vars_[kind] for kind in kinds if kind in vars_), None) for known, vars_ in inside.items()}
-    if makers.get(name) is None:
-        known = ", ".join(known for known, made in makers.items() if made is not None)
-        raise HearlessError(f"{name!r} is no {kinds[0]}; known are {known}.")
-    return cast("Callable[..., Any]", makers[name])
+    inside = _made_by(of_system, kinds)
+    if name not in inside:
+        mistyped = "" if name in of_system else meant(name, inside)
+        raise HearlessError(f"{name!r} is no {kinds[0]}{mistyped}; known are {', '.join(inside)}.")
+    return inside[name]
+
+
+def _made_by(names: Iterable[str], kinds: Sequence[str]) -> dict[str, Callable[..., Any]]:
+    """Return the first function of these kinds of each file that has one, by the file's name."""
+    inside = {name: vars(recipe_module(name)) for name in names}
+    found = {name: next((vars_[kind] for kind in kinds if kind in vars_), None) for name, vars_ in inside.items()}
+    return {name: cast("Callable[..., Any]", made) for name, made in found.items() if made is not None}
+
+
+def study_names() -> tuple[str, ...]:
+    """Return ``folder/file`` of every study."""
+    return tuple(_made_by(recipe_names(), ("study", "analyse")))
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean …?)" where a known name is close to a mistyped one, else nothing."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.8)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from hearless.interfaces import Capture, Enhancer, HearlessError, Transcoder
 from hearless.lab import Lab
 from hearless.spec import Spec
 from hearless.teachers import Pretrained
+
+if TYPE_CHECKING:
+    from hearless.pictures import Hearing, Layer
 
 PEAK = 0.5
 """Of sound made from levels, as a share of full scale: levels of a log say nothing of a loudspeaker's."""
@@ -42,14 +45,14 @@ def show_together(
 ) -> Together:  # fmt: skip
     """Draw what several classifiers are given of a sound, one below the other, their best classes beside them.
 
-    On top of transcoders' runs stands the Mel that their frozen classifier hears of the sound itself (paper 003,
-    Fig. 5).  They share its colours; of a level table, which has no such Mel, those of the first.  Arguments as in
-    `Model.show`.
+    Above what an enhancer makes of it stands its mask, where it has one.  On top of transcoders' runs stands the Mel
+    that their frozen classifier hears of the sound itself (paper 003, Fig. 5).  They share its colours; of a level
+    table, which has no such Mel, those of the first.  Arguments as in `Model.show`.
 
     Raises:
         HearlessError: as there, or a model is named twice.
     """
-    from hearless.pictures import Hearing, hearings
+    from hearless.pictures import hearings
 
     models, file = [model_of(one) for one in listening], Path(sound)
     names = _short([model.name for model in models])
@@ -61,16 +64,24 @@ def show_together(
     for name, model in zip(names, models, strict=True):
         for title, heard in _heard_by(name, model, None if model.beside in leads else file):
             parts, said, seconds = heard.heard(file, top, db_offset, say)
-            words = tuple(f"{label} {score:.2f}" for label, score in said.items())
             like = leads.get(model.beside or title)
             unit = parts[-1].unit if like is None else stack[like].layer.unit
-            stack.append(Hearing(replace(parts[-1], name=title, unit=unit), words, like))
+            stack += _panels(title, (*parts[:-1], replace(parts[-1], unit=unit)), said, like)
             scores[title] = said
             leads.setdefault(model.beside or title, len(stack) - 1)
     end_s = min(seconds, max(model.window_s for model in models))
     shown = Together(file, Path(path or f"{file.stem}.show.png"), seconds, end_s, scores, tuple(stack))
     hearings(stack, shown.picture, title=", ".join(filter(None, (file.name, shown.part))))
     return shown
+
+
+def _panels(title: str, parts: Sequence[Layer], said: dict[str, float], like: int | None) -> list[Hearing]:
+    """Return the last layer with what is said of it, above it the mask that made it, where there is one."""
+    from hearless.pictures import FACTOR, Hearing
+
+    *before, given = (replace(part, name=f"{title}, {part.name}") for part in parts)
+    words = tuple(f"{label} {score:.2f}" for label, score in said.items())
+    return [*(Hearing(part, ()) for part in before if part.unit == FACTOR), Hearing(given, words, like)]
 
 
 def _heard_by(name: str, model: Model, file: Path | None) -> list[tuple[str, Model]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hearless.interfaces import Enhancer, Masking, Transcoder
+from hearless.interfaces import Axes, Enhancer, Masking, Transcoder
 from hearless.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Shown:
 
     @property
     def part(self) -> str:
-        """Say how much of a longer sound was drawn, or nothing."""
-        return _part(self.end_s, self.seconds)
+        """Say how much of a longer sound was drawn and from where on it is padding, or nothing."""
+        return _part(self.end_s, self.seconds, self.layers)
 
     def title(self, model: str) -> str:
         """Return the picture's title."""
@@ -78,8 +79,8 @@ class Together:
 
     @property
     def part(self) -> str:
-        """Say how much of a longer sound was drawn, or nothing."""
-        return _part(self.end_s, self.seconds)
+        """Say how much of a longer sound was drawn and from where on it is padding, or nothing."""
+        return _part(self.end_s, self.seconds, [one.layer for one in self.hearings])
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -89,13 +90,26 @@ class Together:
         }  # fmt: skip
 
 
-def _part(end_s: float, seconds: float) -> str:
-    drawn, whole = round(end_s, 2), round(seconds, 2)
-    return f"the first {drawn:g} s of {whole:g} s" if drawn < whole else ""
+def _part(end_s: float, seconds: float, drawn: Sequence[Layer]) -> str:
+    until, whole = round(end_s, 2), round(seconds, 2)
+    ends = " and ".join(f"{one:g}" for one in sorted({round(layer.end_s, 2) for layer in drawn if layer.end_s}))
+    said = (f"the first {until:g} s of {whole:g} s" if until < whole else "", ends and f"padding after {ends} s")
+    return ", ".join(filter(None, said))
 
 
-def layers_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[Layer, ...]:
-    """Return what front end and enhancer make of one clip; only an enhancer that masks is known to keep the axes."""
+def layers_of(pipeline: Pipeline, observation: Tensor, features: Tensor, end_s: float) -> tuple[Layer, ...]:
+    """Return what front end and enhancer make of one clip whose sound ends at ``end_s``, where padding begins."""
+    made = _made_of(pipeline, observation, features)
+    return tuple(replace(one, end_s=end_s) if _is_padded(one.axes or made[0].axes, end_s) else one for one in made)
+
+
+def _is_padded(axes: Axes | None, end_s: float) -> bool:
+    """Say whether frames lie after the end: more than the one that reaches over it."""
+    return axes is not None and axes.frame_s * axes.n_frames - end_s > 1.5 * axes.frame_s
+
+
+def _made_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple[Layer, ...]:
+    """Return the layers; only an enhancer that masks is known to keep the axes."""
     from hearless.pictures import FACTOR, Layer
 
     axes, maker, enhancer = pipeline.axes(observation.shape[-1]), type(pipeline.frontend).__name__, pipeline.enhancer

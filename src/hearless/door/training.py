@@ -12,6 +12,7 @@ from hearless.door.data import Tables, dataset
 from hearless.door.recipes import is_analysis, maker, recipe_module, settings
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
+from hearless.plural import plural
 from hearless.report import Report
 from hearless.run import Run
 from hearless.spec import Spec
@@ -116,6 +117,7 @@ def _task(lab: Lab, data: Spec, other: dict[str, bool]) -> str:
     """Say in words which data were used, and that a table with other data or networks is not the paper's task."""
     table = lab.table(data)
     recordings = len({clip.group for clip in table.clips})
-    what = f"{len(table.clips)} clips of {recordings} recordings in {len(table.labels)} classes ({data.name})"
+    clips, classes = plural(len(table.clips), "clip"), plural(len(table.labels), "class")
+    what = f"{clips} of {plural(recordings, 'recording')} in {classes} ({data.name})"
     changed = [name for name, is_other in other.items() if is_other]
     return f"{what}; not the paper's task: other {', '.join(changed)}." if changed else f"{what}, as in the paper."

@@ -33,6 +33,7 @@ class Target:
         gain: from a ``frame``-point, rectangular power spectrum to the front end's own.
         response: power response in Hz of what the front end does to the samples first.
         log: Mel power to features.
+        centre, spread: about the mean and the deviation of the features of everyday sound.
     """
 
     n_bands: int
@@ -42,6 +43,8 @@ class Target:
     gain: Callable[[int], float]
     response: Callable[[Tensor], Tensor]
     log: Callable[[Tensor], Tensor]
+    centre: float
+    spread: float
 
     def n_frames(self, n_levels: int, levels_per_s: int) -> int:
         """Return the Mel frames of so many levels, at least one."""
@@ -71,12 +74,14 @@ def _pre_emphasis(hz: Tensor) -> Tensor:
 TARGETS = {
     "pann": Target(
         64, 100, 1, lambda hz: slaney_weights(hz, 64, 50.0, 14000.0), window_gain(1024), _flat,
-        lambda mel: 10.0 * mel.clamp(min=1e-10).log10(),
+        lambda mel: 10.0 * mel.clamp(min=1e-10).log10(), -30.0, 20.0,
     ),
-    "yamnet": Target(64, 96, 0, htk_weights, window_gain(512), _flat, lambda mel: (mel + 0.001).log()),
+    "yamnet": Target(
+        64, 96, 0, htk_weights, window_gain(512), _flat, lambda mel: (mel + 0.001).log(), -1.5, 2.3,
+    ),
     "mn04": Target(
         128, 100, 0, lambda hz: kaldi_weights(hz, 128, 0.0, 15000.0), window_gain(800), _pre_emphasis,
-        lambda mel: ((mel + 1e-5).log() + 4.5) / 5.0,
+        lambda mel: ((mel + 1e-5).log() + 4.5) / 5.0, -0.35, 0.9,
     ),
 }  # fmt: skip
 """PANNs' ``LogMel`` at 32 kHz, ``YAMNetMel`` and mn04's ``PreEmphasisMel``."""

@@ -79,10 +79,20 @@ class PINVTranscoder(nn.Module):
         return by_second(transcode, levels, self._levels_per_s, self._target.last_frame)
 
     def _transcode(self, features: Tensor) -> Tensor:
-        matrix = self.get_buffer("matrix") if features.dtype == torch.float32 else self._exact.to(features)
-        mel = matrix @ (10.0 ** (features[:, 0] / 10.0))
-        n_frames = self._target.n_frames(features.shape[3], self._levels_per_s)
+        mel, n_frames = self._mel(features), self.n_frames(features.shape[3])
         return self._target.log(nn.functional.interpolate(mel, size=n_frames, mode="linear")).unsqueeze(1)
+
+    def n_frames(self, n_levels: int) -> int:
+        """Return the Mel frames of so many levels."""
+        return self._target.n_frames(n_levels, self._levels_per_s)
+
+    def at_the_levels(self, features: Tensor) -> Tensor:
+        """Return features ``[batch, 1, band, frame]`` at the frames of the levels, before any time is filled in."""
+        return self._target.log(self._mel(features)).unsqueeze(1)
+
+    def _mel(self, features: Tensor) -> Tensor:
+        matrix = self.get_buffer("matrix") if features.dtype == torch.float32 else self._exact.to(features)
+        return matrix @ (10.0 ** (features[:, 0] / 10.0))
 
     def axes(self, n_frames: int) -> Axes:
         """Say where so many Mel frames lie."""

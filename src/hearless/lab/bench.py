@@ -15,6 +15,7 @@ from hearless.lab.named import captures
 from hearless.labels import label_names
 from hearless.loading import AudioStore, Loader, Table
 from hearless.pipeline import Pipeline
+from hearless.plural import plural
 from hearless.quantize import check_backend
 from hearless.recipe import Recipe
 from hearless.responses import check_apart
@@ -108,7 +109,7 @@ class Bench:
             except HearlessError as error:
                 wrong.append(f"{clip.id}: {error}")
         if wrong:
-            raise HearlessError(f"{len(wrong)} clips are too short:{listed(wrong)}")
+            raise HearlessError(f"{plural(len(wrong), 'clip is', 'clips are')} too short:{listed(wrong)}")
 
 
 def _dealt(clips: Sequence[Clip], n: int, seed: int) -> list[list[Clip]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hearless import audio
 from hearless.interfaces import Clip, HearlessError
+from hearless.plural import plural
 from hearless.run import Run
 
 
@@ -18,9 +19,10 @@ def check_rates(clips: Sequence[Clip], lowest_hz: int) -> None:
     paths = dict.fromkeys(clip.path for clip in clips)
     slow = [f"{path}: {rate_hz} Hz" for path in paths if (rate_hz := audio.info(path).rate_hz) < lowest_hz]
     if slow:
+        files = plural(len(paths), "file was", "files were")
         raise HearlessError(
-            f"rate must be at most that of the recordings, got {lowest_hz} Hz, but {len(slow)} of {len(paths)} files "
-            f"were recorded below it; lower --rate, or leave them out:{listed(slow)}"
+            f"rate must be at most that of the recordings, got {lowest_hz} Hz, but {len(slow)} of {files} "
+            f"recorded below it; lower --rate, or leave them out:{listed(slow)}"
         )
 
 
@@ -42,8 +44,8 @@ def check_teacher_leak(teacher: Run, test: Sequence[Clip], hashes: Sequence[str]
     if seen:
         names = ", ".join(sorted(seen)[:5])
         raise HearlessError(
-            f"leak: the teacher {teacher.path.name} was trained on {len(seen)} recordings of the student's test fold "
-            f"({names}); train it on the student's own folds."
+            f"leak: the teacher {teacher.path.name} was trained on {plural(len(seen), 'recording')} of the student's "
+            f"test fold ({names}); train it on the student's own folds."
         )
 
 

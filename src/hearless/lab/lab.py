@@ -6,7 +6,7 @@ states its own, and returns a run that is done: found, resumed or made.  Only th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from hearless.interfaces import Capture, HearlessError
 from hearless.lab.bench import Bench, Part
 from hearless.lab.checks import check_rates
 from hearless.lab.making import heard, make
-from hearless.lab.named import initials, run_name
-from hearless.lab.starting import fresh, has_weights, load_trained
+from hearless.lab.named import run_name, starts
+from hearless.lab.starting import check_start, fresh, has_weights, load_trained
 from hearless.lab.studies import tabled
 from hearless.lab.teachers import Teachers
 from hearless.loading import AudioStore, Loader, Progress, Table, highest_rate_hz, open_store, read_table
 from hearless.pipeline import Pipeline, PipelineSpec
+from hearless.plural import plural
 from hearless.recipe import Recipe
 from hearless.report import Report
 from hearless.run import Predictions, Run
@@ -31,7 +32,6 @@ from hearless.search import Range, Tried, Values, search
 from hearless.spec import Spec, digest
 from hearless.study import Row, Study
 from hearless.train import Tick
-from hearless.weights import find
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Lab:
         say: told in words what happens (found, trains, evaluates).
         tick: told where the training under way stands.
         decoding: told how far decoding is.
+        started: which weights were shown to fit which networks (see `hearless.lab.starting.check_start`).
     """
 
     runs: Path
@@ -57,6 +58,7 @@ class Lab:
     _stores: dict[tuple[str, int], AudioStore] = field(default_factory=dict)
     _rates: dict[str, int] = field(default_factory=dict)
     _checked: dict[str, int] = field(default_factory=dict)
+    started: set[Hashable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         try:
@@ -74,15 +76,30 @@ class Lab:
 
     def store(self, table: Table, captures: Sequence[Capture]) -> AudioStore:
         """Return the decoded sound at the highest rate that any capture asks for and any file has."""
-        key = table.digest
-        if key not in self._rates:
-            self._rates[key] = highest_rate_hz(table.clips)
         lowest = max(c.minimum_rate_hz for c in captures)
-        if lowest > self._checked.get(key, 1):
+        self._highest_hz(table)
+        if lowest > self._checked.get(table.digest, 1):
             check_rates(table.clips, lowest)
-            self._checked[key] = lowest
-        wanted = max(c.source_rate_hz for c in captures)
-        rate = min(wanted, self._rates[key])
+            self._checked[table.digest] = lowest
+        return self.decoded(table, max(c.source_rate_hz for c in captures))
+
+    def _highest_hz(self, table: Table) -> int:
+        if table.digest not in self._rates:
+            self._rates[table.digest] = highest_rate_hz(table.clips)
+        return self._rates[table.digest]
+
+    def decoded(self, table: Table, wanted: int) -> AudioStore:
+        """Return the decoded sound at this rate in Hz, or the highest that any file has.
+
+        Raises:
+            HearlessError: names every file that cannot be decoded.
+        """
+        key = table.digest
+        try:
+            rate = min(wanted, self._highest_hz(table))
+        except HearlessError:
+            open_store(table, wanted, progress=self.decoding)  # refuses as well, and names those that are cut short too
+            raise
         if (key, rate) not in self._stores:
             if rate < wanted:
                 self.say(f"the recordings hold {rate} Hz, not {wanted}: what lies above {rate / 2:g} Hz stays silent.")
@@ -107,8 +124,8 @@ class Lab:
         name = run_name(fold, seed) + (f"-part{part.number}of{part.of}" if part else "")
         run = Run(self.folder(recipe) / name)
         if not run.done:
-            for initial in initials(recipe):
-                find(initial.weights, initial.sha256)
+            for start in starts(recipe):
+                check_start(self, start)
             self._locked_make(run, recipe, fold, seed, part)
         return run
 
@@ -227,7 +244,7 @@ class Lab:
         start = make(first)
         key = digest([start.digest, self.table(start.dataset).digest, [asdict(one) for one in space], fold, seed])
         self.runs.mkdir(parents=True, exist_ok=True)
-        self.say(f"searches {', '.join(one.name for one in space)} on fold {fold}: {trials} trials")
+        self.say(f"searches {', '.join(one.name for one in space)} on fold {fold}: {plural(trials, 'trial')}")
         return search(
             f"{start.name}-{key}", space, lambda values: self._validated(make(values), fold, seed), trials=trials,
             storage=storage or f"sqlite:///{self.runs.resolve() / 'searches.sqlite3'}", seed=seed, first=first,

@@ -38,7 +38,7 @@ def make(lab: Lab, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | 
     load_initial(lab, pipeline, recipe, fold, seed)
     if isinstance(recipe.initial, Trained):
         check_teacher_leak(start_of(lab, recipe.initial, fold, seed), bench.test, bench.table.hashes_of(bench.test))
-    lab.say(f"trains {run.path.parent.name}/{run.path.name}")
+    lab.say(_begins(run, recipe))
     earlier, began = _seconds(run), time.perf_counter()
     write_facts(run, recipe, bench, pipeline)
     explain = listen()
@@ -79,6 +79,13 @@ def heard(
     found = evaluate.predictions(pipeline, bench.loader(clips), torch_device=lab.torch_device, explain=beside)
     trained = sorted({clip.device for clip in bench.training if clip.device})
     return found if found.devices is None else replace(found, seen=np.isin(found.devices, trained))
+
+
+def _begins(run: Run, recipe: Recipe) -> str:
+    """Say that a run is trained, or where a stopped one goes on."""
+    over, n_epochs = run.epochs_over, sum(stage.epochs for stage in recipe.stages)
+    name = f"{run.path.parent.name}/{run.path.name}"
+    return f"resumes {name} (epoch {min(over + 1, n_epochs)} of {n_epochs})" if over else f"trains {name}"
 
 
 def _seconds(run: Run) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hearless.interfaces import HearlessError
@@ -31,13 +31,51 @@ def captures(recipe: Recipe) -> list[Spec]:
 
 def initials(recipe: Recipe) -> list[Pretrained]:
     """Return the weights files that a recipe and its teachers start from or teach with."""
-    found: list[Pretrained] = []
+    return list(dict.fromkeys(start.weights for start in starts(recipe)))
+
+
+@dataclass(frozen=True)
+class Start:
+    """A weights file at the start of a training, or of a teacher that teaches as it is.
+
+    Attributes:
+        weights: the file.
+        network: what takes it.
+        recipe: whose clips and classes it is for.
+        fresh_output: the file's output layer is left out, for its classes are others.
+    """
+
+    weights: Pretrained
+    network: PipelineSpec
+    recipe: Recipe
+    fresh_output: bool
+
+
+def starts(recipe: Recipe) -> list[Start]:
+    """Return the weights files of a recipe and its teachers, each with the network that takes it."""
+    found: list[Start] = []
     for one in (*_each(recipe.initial), *_each(recipe.teacher)):
         match one:
-            case Pretrained() if one is recipe.initial or one.pipeline:
-                found.append(one)
+            case Pretrained() if one is recipe.initial:
+                found.append(Start(one, recipe.student, recipe, has_fresh_output(recipe)))
+            case Pretrained(pipeline=PipelineSpec() as network):
+                found.append(Start(one, network, recipe, fresh_output=False))
             case Trained(recipe=inner) | CrossFitted(recipe=inner):
-                found += initials(as_recipe(inner))
+                found += starts(as_recipe(inner))
+    return found
+
+
+def has_fresh_output(recipe: Recipe) -> bool:
+    """Say whether a weights file's classes are not the student's, so that its output layer is left out."""
+    return recipe.student.head is None and not recipe.classes
+
+
+def generations(recipe: Recipe) -> list[Recipe]:
+    """Return a recipe and those of the runs that it starts from or learns from, earlier generations included."""
+    found = [recipe]
+    for one in (*_each(recipe.initial), *_each(recipe.teacher)):
+        if isinstance(one, Trained | CrossFitted):
+            found += generations(as_recipe(one.recipe))
     return list(dict.fromkeys(found))
 
 

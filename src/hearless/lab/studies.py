@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from hearless import details, evaluate
 from hearless.costs import costs
 from hearless.interfaces import HearlessError
-from hearless.lab.named import initials, run_name
+from hearless.lab.named import captures, generations, run_name, starts
+from hearless.lab.starting import check_start
 from hearless.labels import label_names
 from hearless.provenance import code_commit
 from hearless.recipe import Recipe
 from hearless.report import Report
 from hearless.run import Predictions, Run
+from hearless.spec import Spec
 from hearless.study import Row, Study
-from hearless.weights import find
 
 if TYPE_CHECKING:
     from hearless.lab.lab import Lab
@@ -25,9 +27,7 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
     """Train and evaluate every row of a study and return its table; a failed run leaves a hole, the rest go on."""
     dataset = study.rows[0].options[0].dataset
     table, folds = lab.table(dataset), lab.folds(dataset, study.folds)
-    missing = [o for r in study.rows for o in r.options if not _kept(lab, o, r.folds or folds, study.seeds[0])]
-    for initial in dict.fromkeys(one for option in missing for one in initials(option)):
-        find(initial.weights, initial.sha256)
+    check(lab, dict.fromkeys(one for row in study.rows for one in missing(lab, study, row, row.folds or folds)))
     rows: list[evaluate.Evaluated] = []
     for row in study.rows:
         rows.append(row_of(lab, study, row, row.folds or folds))
@@ -41,14 +41,68 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
     return details.detailed(report, study, rows, labels, taught)
 
 
+def missing(lab: Lab, study: Study, row: Row, folds: Sequence[str]) -> Iterator[Recipe]:
+    """Yield the recipes of a row that have runs to train; where a choice is still to come, whatever it may take."""
+    seeds = row.seeds or study.seeds
+    for fold in folds:
+        where = _chosen_on(row, fold, folds)
+        choosing = row.chosen is None and len(row.options) > 1
+        judges = [one for one in row.judges if choosing and not _kept(lab, one, where, seeds[:1])]
+        if judges:
+            yield from judges
+            yield from (one for one in row.options if not _kept(lab, one, fold, seeds))
+            continue
+        with suppress(HearlessError):  # a search that did not finish there: the row says so
+            recipe = row.options[lab.choose(row, where, seeds[0])]
+            if not _kept(lab, recipe, fold, seeds):
+                yield recipe
+
+
+def check(lab: Lab, recipes: Iterable[Recipe]) -> None:
+    """Refuse weights that do not load and sounds that cannot be decoded, before anything is trained, all in one error.
+
+    Each weights file is loaded once for each network that takes it; sounds are decoded as the trainings would anyway.
+
+    Raises:
+        HearlessError: names every cause.
+    """
+    wanted = list(recipes)
+    causes = dict.fromkeys(_refused(check_start, lab, start) for one in wanted for start in starts(one))
+    sounds = dict.fromkeys(_sound(one) for recipe in wanted for one in generations(recipe))
+    causes |= dict.fromkeys(_refused(_decode, lab, *sound) for sound in sounds)
+    found = [cause for cause in causes if cause]
+    if len(found) > 1:
+        listed = "".join(f"\n- {cause}" for cause in found)
+        raise HearlessError(f"nothing was trained, for {len(found)} things are to be mended first:{listed}")
+    if found:
+        raise HearlessError(found[0])
+
+
+def _sound(recipe: Recipe) -> tuple[Spec, int]:
+    """Return a recipe's data set and the rate in Hz that its sounds are decoded at."""
+    return recipe.dataset, max(capture.build().source_rate_hz for capture in captures(recipe))
+
+
+def _decode(lab: Lab, dataset: Spec, rate_hz: int) -> None:
+    lab.decoded(lab.table(dataset), rate_hz)
+
+
+def _refused(ask: Callable[..., None], *words: Any) -> str:
+    """Return what a check says, nothing where it is content."""
+    try:
+        ask(*words)
+    except HearlessError as error:
+        return str(error)
+    return ""
+
+
 def row_of(lab: Lab, study: Study, row: Row, folds: Sequence[str]) -> evaluate.Evaluated:
     """Return what a row's runs scored; one that fails leaves a hole."""
     found = evaluate.Evaluated(row)
     seeds = row.seeds or study.seeds
-    paper = row.options[0].protocol != "honest"
     for fold in folds:
         try:
-            choice = lab.choose(row, folds[0] if paper else fold, seeds[0])
+            choice = lab.choose(row, _chosen_on(row, fold, folds), seeds[0])
             found.choices[fold] = choice
             for seed in seeds:
                 run = lab.run(row.options[choice], fold, seed)
@@ -60,6 +114,11 @@ def row_of(lab: Lab, study: Study, row: Row, folds: Sequence[str]) -> evaluate.E
             lab.say(f"{row.label}, fold {fold}: {error}")
             found.hole = f"fold {fold}: {error}"
     return found
+
+
+def _chosen_on(row: Row, fold: str, folds: Sequence[str]) -> str:
+    """Return the fold whose validation part decides what a row takes on a fold: the first one's in a paper's way."""
+    return fold if row.options[0].protocol == "honest" else folds[0]
 
 
 def _judged(lab: Lab, study: Study, row: Row, choice: int, fold: str, seed: int) -> Predictions:
@@ -77,8 +136,9 @@ def _costs(lab: Lab, study: Study, recipe: Recipe, run: Run) -> dict[str, float]
     return costs(recipe, run.measured["labels"], run.measured["clip_s"], study.costs, lab.runs / "costs")
 
 
-def _kept(lab: Lab, recipe: Recipe, folds: Sequence[str], seed: int) -> bool:
-    return all(Run(lab.folder(recipe) / run_name(fold, seed)).done for fold in folds)
+def _kept(lab: Lab, recipe: Recipe, fold: str, seeds: Sequence[int]) -> bool:
+    folder = lab.folder(recipe)
+    return all(Run(folder / run_name(fold, seed)).done for seed in seeds)
 
 
 def _as_teacher(lab: Lab, done: evaluate.Evaluated) -> dict[tuple[str, int], Predictions]:

@@ -14,6 +14,7 @@ from hearless.lab.checks import check_classes, check_teacher_leak
 from hearless.lab.named import recipe_of, seed_of, settled, view_of
 from hearless.loading import Loader
 from hearless.pipeline import Pipeline
+from hearless.plural import plural
 from hearless.recipe import identity
 from hearless.run import Run
 from hearless.spec import digest, to_plain
@@ -77,7 +78,9 @@ class Teachers:
 
         def listen() -> Explain:
             if at_work:
-                self.lab.say(f"{len(at_work)} teachers listen to {draws} draws of {len(self.bench.training)} clips")
+                who = plural(len(at_work), "teacher listens", "teachers listen")
+                clips = plural(len(self.bench.training), "clip")
+                self.lab.say(f"{who} to {plural(draws, 'draw')} of {clips}")
             store_each(at_work, training, draws)
             return stored_together(training, draws, folders, fusion, self.lab.torch_device)
 

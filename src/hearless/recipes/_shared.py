@@ -6,6 +6,7 @@ A backbone is a classifier with the front end it hears through and the weights i
 from __future__ import annotations
 
 import csv
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -75,22 +76,31 @@ def digest_of(weights: str | Path) -> str:
 
 
 def with_words(
-    made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone"), *, released: bool = False
-) -> Any:
+    made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone"), *, released: bool = False,
+    by: Callable[..., Any] | None = None,
+) -> Any:  # fmt: skip
     """Return settings, a dataclass, with fields replaced by values or by their text (``epochs="30"``).
 
-    ``released`` says that the system knows the quirks of a published code (``protocol="as_released"``).
+    ``released`` says that the system knows the quirks of a published code (``protocol="as_released"``); ``by`` is the
+    folder's ``from_words``, whose own words are told with the fields where a name is unknown.
 
     Raises:
         HearlessError: an unknown field, or a value that does not fit it.
     """
     kinds = {f.name: str(f.type) for f in fields(made) if f.name not in fixed}
     if unknown := set(words) - set(kinds):
-        raise HearlessError(f"settings are {', '.join(kinds)}; got {', '.join(sorted(unknown))}.")
+        known = dict.fromkeys((*kinds, *_own_words(by)))
+        raise HearlessError(f"settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
     chosen = replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
     if vars(chosen).get("protocol") == "as_released" and not released:
         raise HearlessError("protocol must be honest or paper, got 'as_released': no published code is repeated here.")
     return chosen
+
+
+def _own_words(by: Callable[..., Any] | None) -> list[str]:
+    """Return which words a ``from_words`` takes itself, less those that have options of their own."""
+    taken = inspect.signature(by).parameters.values() if by else ()
+    return [one.name for one in taken if one.kind is one.KEYWORD_ONLY and one.name not in ("backbone", "weights")]
 
 
 TEXTS: dict[str, Callable[[str], Any]] = {

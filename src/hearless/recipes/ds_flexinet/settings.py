@@ -240,6 +240,6 @@ def from_words(
         raise HearlessError(f"DS-FlexiNet starts from random weights, got {weights}; see --set teacher_weights=FILE.")
     made = Settings(dataset, backbone)
     chosen: Settings = with_words(
-        made.paper() if value_of("paper", paper, "bool") else made, words, ("dataset", "size", "content")
+        made.paper() if value_of("paper", paper, "bool") else made, words, ("dataset", "size", "content"), by=from_words
     )
     return with_devices(chosen)

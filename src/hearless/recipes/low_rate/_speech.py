@@ -25,6 +25,7 @@ from hearless.dsp.resample import resample
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.playback import as_heard
+from hearless.plural import plural
 from hearless.privacy import StockRecogniser, intelligibility, word_error_rate, word_errors
 from hearless.run import write_json
 from hearless.spec import digest, spec
@@ -90,7 +91,7 @@ def played(waveform: NDArray[Any], capture: int | str) -> NDArray[np.float32]:
 
 def heard(lab: Lab, spoken: Sequence[Spoken], capture: int | str, max_active: int) -> dict[str, Measure]:
     """Return STOI, ESTOI and, where there are transcripts, the stock recogniser's word error rate of a sensor."""
-    lab.say(f"listens to {len(spoken)} recordings of speech at {capture}")
+    lab.say(f"listens to {plural(len(spoken), 'recording')} of speech at {capture}")
     recogniser = StockRecogniser(max_active=max_active)
     found = [_kept(lab, one, capture, recogniser, max_active) for one in spoken]
     speakers = [one.speaker or one.path.name for one in spoken]

@@ -33,6 +33,7 @@ from hearless.objectives.standardised_distillation import StandardisedDistillati
 from hearless.objectives.teacher_free import TeacherFree
 from hearless.objectives.variational_information import VariationalInformation
 from hearless.pipeline import PipelineSpec
+from hearless.plural import plural
 from hearless.recipe import Recipe
 from hearless.recipes._shared import the_one_at_a_rate
 from hearless.recipes.low_rate import basd, cssd, fine_tuned
@@ -127,7 +128,8 @@ def study(
 
 def _notes(settings: Settings, rate_hz: int) -> tuple[str, ...]:
     ends, n = ", ".join(stage_ends(settings.view(rate_hz))), settings.stored_draws
-    replayed = (f"Rows on logits replay {n} draws of each clip's augmentation, the others draw anew each epoch.",)
+    draws = plural(n, "draw")
+    replayed = (f"Rows on logits replay {draws} of each clip's augmentation, the others draw anew each epoch.",)
     return (
         "One budget: every row has fine-tuned's data, network, start, epochs and schedule; only the objective differs.",
         f"CSSD and BASD: α {settings.alpha:g}, T {settings.temperature:g}; the others as in their papers, untuned.",

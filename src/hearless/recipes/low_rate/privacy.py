@@ -18,6 +18,7 @@ from hearless.dsp.octave_bands import interval_of
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import bars
+from hearless.plural import plural
 from hearless.privacy import PAPER_HUMAN_WER
 from hearless.provenance import code_commit, environment
 from hearless.recipes._shared import with_words
@@ -201,8 +202,8 @@ def _task(question: Question, options: Options, recorded: Sequence[Any]) -> str:
     said = []
     if recorded:
         written = sum(bool(one.transcript) for one in recorded)
-        people = len({one.speaker for one in recorded})
-        said.append(f"{len(recorded)} recordings of {people} speakers, {written} with a transcript.")
+        people = plural(len({one.speaker for one in recorded}), "speaker")
+        said.append(f"{plural(len(recorded), 'recording')} of {people}, {written} with a transcript.")
     if question.each:
         said.append(
             f"Attackers: {question.task} Words on {options.word_folds} folds of speakers"

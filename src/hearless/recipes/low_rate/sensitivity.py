@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import heat_map
+from hearless.plural import plural
 from hearless.recipe import Recipe
 from hearless.recipes._shared import with_words
 from hearless.recipes.low_rate import cssd, fine_tuned
@@ -147,8 +148,8 @@ def _chosen(found: Mapping[str, Sequence[Tried]]) -> list[str]:
         best = _best(tried)
         alpha, t = best.values["alpha"], best.values["temperature"]
         said.append(
-            f"Search, fold {fold}: {len(tried)} trials; best α {alpha:g}, T {t:g} at {100 * best.score:.1f}, found by "
-            f"trial {best.number + 1}; the first trial {100 * tried[0].score:.1f}."
+            f"Search, fold {fold}: {plural(len(tried), 'trial')}; best α {alpha:g}, T {t:g} at {100 * best.score:.1f}, "
+            f"found by trial {best.number + 1}; the first trial {100 * tried[0].score:.1f}."
         )
     return said
 

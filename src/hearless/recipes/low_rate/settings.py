@@ -149,5 +149,5 @@ def from_words(
         HearlessError: an unknown field, a value that does not fit it, or a weights file that is not there.
     """
     made = Settings(dataset, from_file(backbone, weights))
-    chosen: Settings = with_words(made.paper() if value_of("paper", paper, "bool") else made, words)
+    chosen: Settings = with_words(made.paper() if value_of("paper", paper, "bool") else made, words, by=from_words)
     return chosen

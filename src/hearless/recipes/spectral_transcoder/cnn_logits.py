@@ -16,7 +16,7 @@ def enhancer(settings: Settings) -> Spec:
     )  # fmt: skip
 
 
-def recipe(settings: Settings, *, features: float = 0.0) -> Recipe:
-    """Return the training; ``features`` above 0 adds the Mel's squared difference (ours)."""
-    name = "cnn_logits" if not features else f"cnn_mix{features:g}"
-    return settings.recipe(name, settings.levels_view(enhancer(settings)), settings.stage(features=features))
+def recipe(settings: Settings, *, mixed: bool = False) -> Recipe:
+    """Return the training; ``mixed`` adds the Mel's squared difference (CNN-mix, ours)."""
+    stage = settings.stage(features=settings.mixed if mixed else 0.0)
+    return settings.recipe("cnn_mix" if mixed else "cnn_logits", settings.levels_view(enhancer(settings)), stage)

@@ -15,6 +15,7 @@ from itertools import pairwise
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import Curve, curves
+from hearless.plural import plural
 from hearless.recipe import Recipe
 from hearless.recipes._shared import the_one, with_words
 from hearless.recipes.spectral_transcoder import cnn_logits, light
@@ -94,7 +95,7 @@ def _row(settings: Settings, name: str, part: Fraction, epochs: int) -> Row:
     recipe: Recipe = TRANSCODERS[name](replace(settings, epochs=epochs))
     told = "all clips" if part == 1 else f"{part} of the clips"
     condition = {"classifier": settings.backbone.name, "transcoder": name, SHARE: str(part), EPOCHS: str(epochs)}
-    return Row(f"{name}, {told}, {epochs} epochs", condition, (replace(recipe, training_share=float(part)),))
+    return Row(f"{name}, {told}, {plural(epochs, 'epoch')}", condition, (replace(recipe, training_share=float(part)),))
 
 
 def _pairs(name: str, points: Sequence[tuple[Fraction, int]], epochs: int) -> list[tuple[Point, Point]]:
@@ -112,7 +113,7 @@ def curves_of(report: Report, epochs: int) -> list[Curve]:
         part, count = Fraction(str(row.condition[SHARE])), int(str(row.condition[EPOCHS]))
         name, measure = str(row.condition["transcoder"]), row.metrics.get(report.columns[0])
         if measure is not None and count == epochs:
-            lines[SHARE].setdefault(f"{name}, {epochs} epochs", []).append((float(part), measure))
+            lines[SHARE].setdefault(f"{name}, {plural(epochs, 'epoch')}", []).append((float(part), measure))
         if measure is not None and part == 1:
             lines[EPOCHS].setdefault(f"{name}, all clips", []).append((float(count), measure))
     return [Curve(along, found) for along, found in lines.items() if found]

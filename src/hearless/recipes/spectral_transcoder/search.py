@@ -17,6 +17,7 @@ from hearless.dsp.octave_bands import interval_of
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import Curve, curves
+from hearless.plural import plural
 from hearless.recipe import Recipe
 from hearless.recipes._shared import the_one, with_words
 from hearless.recipes.spectral_transcoder import cnn_logits, light
@@ -38,7 +39,7 @@ class Options:
         kernels: frames x Mel bands.
         layer_counts, dilations, channel_counts: of the CNN transcoder.
         light_channel_counts, light_block_counts: of the light one.
-        learning_rates: of both.
+        learning_rates: of the CNN transcoder; the light one takes three times as much.
     """
 
     kernels: str = "3x3,3x5,5x5"
@@ -46,7 +47,7 @@ class Options:
     dilations: str = "1,2"
     channel_counts: str = "32,64"
     light_channel_counts: str = "16,32,64"
-    light_block_counts: str = "3,6"
+    light_block_counts: str = "2,4,6"
     learning_rates: str = "0.001"
 
 
@@ -112,7 +113,7 @@ def tries(settings: Settings, options: Options) -> list[Try]:
         _kernels(options.kernels), _wholes("layer_counts", options.layer_counts),
         _wholes("dilations", options.dilations), _wholes("channel_counts", options.channel_counts), rates,
     ):  # fmt: skip
-        name = f"{kernel[0]}×{kernel[1]}, {layers} layers, {channels} channels, dilation {dilation}"
+        name = f"{kernel[0]}×{kernel[1]}, {plural(layers, 'layer')}, {plural(channels, 'channel')}, dilation {dilation}"
         of = replace(
             settings, kernel_frames=kernel[0], kernel_bands=kernel[1], layers=layers, channels=channels,
             dilation=dilation, learning_rate=rate,
@@ -123,7 +124,8 @@ def tries(settings: Settings, options: Options) -> list[Try]:
         _wholes("light_block_counts", options.light_block_counts), rates,
     ):  # fmt: skip
         of = replace(settings, light_channels=channels, light_blocks=blocks, learning_rate=rate)
-        found.append(Try(LIGHT, f"{channels} channels, {blocks} blocks" + (f", rate {rate:g}" if many else ""), of))
+        name = f"{plural(channels, 'channel')}, {plural(blocks, 'block')}"
+        found.append(Try(LIGHT, name + (f", rate {rate:g}" if many else ""), of))
     return [one for one in found if one.family in settings.wanted((FULL, LIGHT))]
 
 

@@ -17,6 +17,7 @@ from hearless.captures.third_octave import ThirdOctave
 from hearless.classifiers._official import backbone as published
 from hearless.datasets.several_tables import SeveralTables
 from hearless.dsp.octave_bands import interval_of
+from hearless.enhancers._folding import require_target
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
 from hearless.frontends.band_levels import BandLevels
 from hearless.interfaces import HearlessError
@@ -46,6 +47,8 @@ class Settings:
         epochs, learning_rate, batch_size, clip_s: of each transcoder's training.
         channels, layers, kernel_frames, kernel_bands, dilation: of the CNN transcoder.
         light_channels, light_blocks: of the light one.
+        mix: weight of the Mel's squared difference, in units of its spread, beside the scores in the light one and in
+            CNN-mix.
         head_epochs, head_learning_rate, head_batch_size: of each head's training.
         transcoder_tables: tables of recordings, parted by ``;``, that table 3's transcoders are trained on in place of
             the data set, relative to its folder; its own table must be among them.
@@ -72,8 +75,9 @@ class Settings:
     kernel_frames: int = 3
     kernel_bands: int = 5
     dilation: int = 1
-    light_channels: int = 32
-    light_blocks: int = 6
+    light_channels: int = 64
+    light_blocks: int = 4
+    mix: float = 0.1
     head_epochs: int = 30
     head_learning_rate: float = 1e-3
     head_batch_size: int = 32
@@ -159,12 +163,18 @@ class Settings:
             raise HearlessError(f"rows must be among {', '.join(names)}, got {', '.join(unknown)}.")
         return [name for name in names if name in (asked or names)]
 
+    @property
+    def mixed(self) -> float:
+        """The weight of the Mel's squared difference where it stands beside the scores."""
+        return round(self.mix / require_target(TARGETS[self.backbone.name], "Settings").spread ** 2, 6)
+
     def stage(
-        self, *, logits: float = 1.0, features: float = 0.0, trains: str = "enhancer", share: float = 1.0
-    ) -> Stage:
+        self, *, logits: float = 1.0, features: float = 0.0, trains: str = "enhancer", share: float = 1.0,
+        schedule: str = "constant",
+    ) -> Stage:  # fmt: skip
         """Return the paper's training with these weights of its losses; ``share`` scales the learning rate."""
         objective = spec(Transcoding, logits=logits, features=features)
-        return Stage((objective,), self.epochs, self.learning_rate * share, "constant", trains=(trains,))
+        return Stage((objective,), self.epochs, self.learning_rate * share, schedule, trains=(trains,))
 
 
 def listener(name: str, weights: str | Path | None) -> tuple[Backbone, str]:
@@ -201,5 +211,5 @@ def from_words(
     """
     frozen, labels = listener(backbone, weights)
     made = Settings(dataset, frozen, labels, protocol="paper" if value_of("paper", paper, "bool") else "honest")
-    chosen: Settings = with_words(made, words, ("dataset", "backbone", "labels"), released=True)
+    chosen: Settings = with_words(made, words, ("dataset", "backbone", "labels"), released=True, by=from_words)
     return chosen

@@ -1,6 +1,7 @@
 """Table 2 of paper 003: how far what is heard from levels agrees with what is heard from the sound.
 
-Ours beside the paper's rows: the light transcoder.  Published are PtoPa-FC, "agreement" here.
+Ours beside the paper's rows: the light transcoder, and CNN-mix, the CNN trained on scores and Mel.  Published are
+PtoPa-FC, "agreement" here.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ def recipes(settings: Settings) -> dict[str, Recipe]:
     """Return the table's rows by label."""
     return {
         "PINV": pinv.recipe(settings), "CNN-mels": cnn_mels.recipe(settings), "CNN-logits": cnn_logits.recipe(settings),
-        "light": light.recipe(settings), "classifier retrained": retrained.recipe(settings),
-        "EfficientNet-B0": efficientnet.recipe(settings), "EfficientNet-B7": efficientnet.recipe(settings, "b7"),
+        "CNN-mix": cnn_logits.recipe(settings, mixed=True), "light": light.recipe(settings),
+        "classifier retrained": retrained.recipe(settings), "EfficientNet-B0": efficientnet.recipe(settings),
+        "EfficientNet-B7": efficientnet.recipe(settings, "b7"),
     }  # fmt: skip
 
 
@@ -79,7 +81,9 @@ def study(
             sources, more = (read(label, settings.backbone.name) for read in (published, published_more))
             made.append(Row(label + suffix, condition, (of_label[label],), published=sources, published_more=more))
         known = {row.label for row in made}
-        wanted = (("CNN-logits", "PINV"), ("CNN-logits", "CNN-mels"), ("light", "CNN-logits"))
+        wanted = (
+            ("CNN-logits", "PINV"), ("CNN-logits", "CNN-mels"), ("CNN-mix", "CNN-logits"), ("light", "CNN-logits"),
+        )  # fmt: skip
         pairs += [(a + suffix, b + suffix) for a, b in wanted if {a + suffix, b + suffix} <= known]
     return Study(
         name="spectral_transcoder/table2", title="What levels tell a classifier that was trained on sound", task=task,

@@ -65,7 +65,8 @@ def _rows(settings: Settings, suffix: str) -> list[Row]:
     """Return a classifier's rows: with a trained head, then with classes gathered by hand where they are mapped."""
     transcoders: dict[str, Recipe | None] = {"sound": None}
     known = table2.recipes(settings.of_transcoders)
-    transcoders |= {label: known[label] for label in settings.wanted(("PINV", "CNN-mels", "CNN-logits", "light"))}
+    asked = settings.wanted(("PINV", "CNN-mels", "CNN-logits", "CNN-mix", "light"))
+    transcoders |= {label: known[label] for label in asked}
     rows = [_row(settings, label, suffix, head.recipe(settings, of)) for label, of in transcoders.items()]
     if settings.mapping:
         rows += [_by_hand(settings, label, suffix, head.by_hand(settings, of)) for label, of in transcoders.items()]

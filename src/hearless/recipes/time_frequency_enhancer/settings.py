@@ -207,5 +207,5 @@ def from_words(
         explaining = replace(explaining, initial=Pretrained("ast_imagenet"))
     made = Settings(dataset, student(backbone, weights), explaining)
     made = replace(made, **{**LIKE[column], **own})
-    chosen: Settings = with_words(made, words, ("dataset", "backbone", "teacher"))
+    chosen: Settings = with_words(made, words, ("dataset", "backbone", "teacher"), by=from_words)
     return chosen
