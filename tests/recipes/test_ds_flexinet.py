@@ -129,7 +129,11 @@ def test_the_student_is_the_papers() -> None:
     assert (objective.name, objective.arguments["weight"], objective.arguments["temperature"]) == (
         "FusedDistillation", 0.02, 2.0,
     )  # fmt: skip
-    assert [a.name for a in recipe.augmentations] == ["Roll", "DeviceImpulseResponse", "FreqMixStyle", "FrequencyMask"]
+    names = [a.name for a in recipe.augmentations]
+    assert names == ["Roll", "DeviceImpulseResponse", "UpperEdge", "FreqMixStyle", "FrequencyMask"]
+    high_hz = recipe.student.frontend.arguments["high_hz"]
+    assert recipe.augmentations[2].arguments == {"high_hz": high_hz, "max_shift_hz": 500.0}
+    assert "UpperEdge" not in [a.name for a in student.recipe(replace(settings, edge_hz=0.0)).augmentations]
     assert recipe.augmentations[1].arguments["energy_threshold"] == 323.0
 
 
@@ -143,6 +147,7 @@ def test_twelve_teachers_of_two_kinds_and_two_augmentations() -> None:
         names = [a.name for a in recipe_of(one).augmentations]
         assert ("DeviceImpulseResponse" in names) == ("DIR" in label)
         assert "FreqMixStyle" in names
+        assert ("UpperEdge" in names) == label.startswith("cp_resnet")
     cp_resnet = recipe_of(every["cp_resnet, FMS, seed 0"])
     assert (len(cp_resnet.student.frontend.build().axes(32000).band_hz), cp_resnet.stages[0].epochs) == (256, 150)
     assert cp_resnet.student.frontend.build().axes(32000).n_frames == 43
@@ -223,7 +228,7 @@ def test_table5_crosses_norms_and_augmentations() -> None:
     shared = table4.study([made()]).rows[2].options[0]
     assert study.rows[0].options[0].digest == shared.digest  # trained once for both
     plain = {row.label: row for row in study.rows}["RN"]
-    assert [a.name for a in plain.options[0].augmentations] == ["Roll", "FrequencyMask"]
+    assert [a.name for a in plain.options[0].augmentations] == ["Roll", "UpperEdge", "FrequencyMask"]
 
 
 def test_table4_names_each_teacher_on_its_own_seed() -> None:

@@ -17,6 +17,7 @@ from hearless.augmentations.device_impulse_response import DeviceImpulseResponse
 from hearless.augmentations.freq_mixstyle import FreqMixStyle
 from hearless.augmentations.frequency_mask import FrequencyMask
 from hearless.augmentations.roll import Roll
+from hearless.augmentations.upper_edge import UpperEdge
 from hearless.captures.full_band import FullBand
 from hearless.captures.simulated_device import DEVICES, SimulatedDevice
 from hearless.classifiers.ds_flexinet import NORMS, WIDTHS
@@ -33,6 +34,8 @@ DEVICED = ("TAU2020Mobile", "TAU2022Mobile")
 
 RATE_HZ = 32000
 """The paper's rate."""
+HIGH_HZ = 15500.0
+"""Where the DCASE front end's Mel axis ends."""
 
 DIRS = ("none", "dir", "adir")
 
@@ -59,7 +62,8 @@ class Settings:
         impulse_responses: "adir", "dir" or "none", of students.
         impulse_share, energy_threshold: the share of device a's clips convolved, ADIR's threshold.
         mixstyle: share of the batches with Freq-MixStyle; 0: none.
-        roll_s, mask_bands: largest roll in time; the widest masked share of the Mel axis; 0: none.
+        roll_s, mask_bands, edge_hz: largest roll in time; the widest masked share of the Mel axis; how far its upper
+            edge moves; 0: none.
         rate_hz: what all of them sample at.
         responses, content: a folder of impulse responses and its content (see `hearless.responses`); empty: made up.
         devices: files of s1 … s6, parted by commas; empty: six spread over the folder.
@@ -97,6 +101,7 @@ class Settings:
     mixstyle: float = 0.4
     roll_s: float = 0.125
     mask_bands: float = 0.1875
+    edge_hz: float = 500.0
     rate_hz: int = RATE_HZ
     responses: str = ""
     content: str = ""
@@ -170,7 +175,11 @@ class Settings:
         impulses = (self.impulses(self.impulse_share, thresholds[kind]),) if kind in thresholds else ()
         mixed = (spec(FreqMixStyle, probability=self.mixstyle, alpha=0.3),) if self.mixstyle else ()
         masks = (spec(FrequencyMask, max_fraction=self.mask_bands),) if self.mask_bands else ()
-        return (*roll, *impulses, *mixed, *masks)
+        return (*roll, *impulses, *self.edge(), *mixed, *masks)
+
+    def edge(self) -> tuple[Spec, ...]:
+        """Return the jitter of the DCASE front end's upper edge, or nothing."""
+        return (spec(UpperEdge, high_hz=HIGH_HZ, max_shift_hz=self.edge_hz),) if self.edge_hz else ()
 
     def hard_loss(self) -> Spec:
         """Return the loss on labels alone."""

@@ -21,14 +21,14 @@ from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
 from hearless.recipes._shared import Backbone, from_file
-from hearless.recipes.ds_flexinet.settings import Settings
+from hearless.recipes.ds_flexinet.settings import HIGH_HZ, Settings
 from hearless.spec import Spec, spec
 from hearless.teachers import Trained
 
 AUGMENTED = {"dir_fms": "DIR, FMS", "fms": "FMS"}
 """How the copies of a kind differ, beside their seeds."""
 
-WIDE: dict[str, Any] = {"window_ms": 96.0, "fft_ms": 128.0, "mel_bands": 256, "high_hz": 15500.0}
+WIDE: dict[str, Any] = {"window_ms": 96.0, "fft_ms": 128.0, "mel_bands": 256, "high_hz": HIGH_HZ}
 """The front end of CP-ResNet and DS-FlexiNet, but for its hop."""
 
 
@@ -41,6 +41,7 @@ class Kind:
         mixstyle, impulses: probabilities of Freq-MixStyle and of an impulse response.
         roll_s: largest roll.
         masks: on its features.
+        edge: its Mel axis's upper edge moves.
     """
 
     epochs: int = 20
@@ -51,10 +52,11 @@ class Kind:
     impulses: float = 0.6
     roll_s: float = 0.125
     masks: tuple[Spec, ...] = ()
+    edge: bool = False
 
 
 KINDS = {
-    "cp_resnet": Kind(150, 1e-3, 1e-3, 256, 0.8, 0.4, 0.125, (spec(FrequencyMask),)),
+    "cp_resnet": Kind(150, 1e-3, 1e-3, 256, 0.8, 0.4, 0.125, (spec(FrequencyMask),), edge=True),
     "passt": Kind(
         25, 1e-5, 1e-3, 80, 0.4, 0.6, 0.3125,
         (spec(TimeFrequencyMask, max_time_s=0.2, max_band_fraction=0.375, low_hz=0.0, high_hz=15000.0),),
@@ -77,8 +79,8 @@ def recipe(settings: Settings, fold: str = "", kind: str = "", augmented: str = 
         stages=(settings.stage(settings.hard_loss(), epochs, how.learning_rate, how.weight_decay),),
         initial=backbone.initial, batch_size=settings.teacher_batch_size or how.batch_size,
         augmentations=(
-            spec(Roll, max_s=how.roll_s), *impulses, spec(FreqMixStyle, probability=how.mixstyle, alpha=0.4),
-            *how.masks,
+            spec(Roll, max_s=how.roll_s), *impulses, *(settings.edge() if how.edge else ()),
+            spec(FreqMixStyle, probability=how.mixstyle, alpha=0.4), *how.masks,
         ),
         name=f"ds_flexinet/teacher-{name}-{augmented}", **common,
     )  # fmt: skip
