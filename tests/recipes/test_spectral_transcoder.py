@@ -247,9 +247,22 @@ def test_some_rows_of_a_table_can_be_made_alone() -> None:
     assert [row.label for row in table3.study([made(rows="light")]).rows] == ["sound", "light"]
 
 
+def test_some_rows_can_be_trained_with_the_first_seed_alone() -> None:
+    settings = made(once="CNN-mels, CNN-logits", rows="CNN-mels,CNN-logits,light", aggregation="urbansound8k")
+    of_label = {row.label: row.seeds for row in table2.study([settings], seeds=(3, 1, 2)).rows}
+    assert of_label == {"CNN-mels": (3,), "CNN-logits": (3,), "light": None}
+    heads = {row.label: row.seeds for row in table3.study([settings], seeds=(3, 1, 2)).rows}
+    assert heads == {
+        "sound": None, "CNN-mels": (3,), "CNN-logits": (3,), "light": None, "sound, classes by hand": None,
+        "CNN-mels, classes by hand": (3,), "CNN-logits, classes by hand": (3,), "light, classes by hand": None,
+    }  # fmt: skip
+    assert list(heads)[4:] == [f"{label}, classes by hand" for label in list(heads)[:4]]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ({"once": "CNN"}, "once must be among PINV, CNN-mels, .*, got CNN"),
         ({"rows": "PINV,MLP"}, "rows must be among PINV, CNN-mels, .*, got MLP"),
         ({"interval": "medium"}, "interval must be one of fast, slow, got 'medium'"),
         ({"epoch": 1}, r"settings are multi_label, .*, paper; got epoch\."),

@@ -56,6 +56,7 @@ class Settings:
         aggregation: how the classifier's classes make up the data set's by hand in table 3, "urbansound8k" or
             "sonyc_ust"; empty: as the data set is called.
         rows: which rows of a table to make, parted by commas; empty: all.
+        once: rows of table 2, and the heads behind them, that are trained with the first seed alone.
         validation, precision, protocol: as in `Recipe`; protocol "as_released" repeats the quirks of the paper's code.
     """
 
@@ -85,6 +86,7 @@ class Settings:
     transcoder_fold: str = ""
     aggregation: str = ""
     rows: str = ""
+    once: str = ""
     validation: float = 0.25
     precision: str = "32-true"
     protocol: str = "honest"
@@ -158,10 +160,17 @@ class Settings:
         Raises:
             HearlessError: one is asked for that is not known.
         """
-        names, asked = list(known), [row.strip() for row in self.rows.split(",") if row.strip()]
-        if unknown := [row for row in asked if row not in names]:
-            raise HearlessError(f"rows must be among {', '.join(names)}, got {', '.join(unknown)}.")
+        names = list(known)
+        asked = _among("rows", self.rows, names)
         return [name for name in names if name in (asked or names)]
+
+    def seeds_of(self, label: str, known: Iterable[str], seeds: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return the first seed for a row that is trained ``once``, None (all of them) for another.
+
+        Raises:
+            HearlessError: ``once`` names a row that is not known.
+        """
+        return seeds[:1] if label in _among("once", self.once, list(known)) else None
 
     @property
     def mixed(self) -> float:
@@ -175,6 +184,14 @@ class Settings:
         """Return the paper's training with these weights of its losses; ``share`` scales the learning rate."""
         objective = spec(Transcoding, logits=logits, features=features)
         return Stage((objective,), self.epochs, self.learning_rate * share, schedule, trains=(trains,))
+
+
+def _among(name: str, words: str, known: list[str]) -> list[str]:
+    """Return words parted by commas, all of them known."""
+    asked = [word.strip() for word in words.split(",") if word.strip()]
+    if unknown := [word for word in asked if word not in known]:
+        raise HearlessError(f"{name} must be among {', '.join(known)}, got {', '.join(unknown)}.")
+    return asked
 
 
 def listener(name: str, weights: str | Path | None) -> tuple[Backbone, str]:

@@ -79,7 +79,10 @@ def study(
         for label in settings.wanted(of_label):
             condition = {"classifier": settings.backbone.name, "levels": settings.interval}
             sources, more = (read(label, settings.backbone.name) for read in (published, published_more))
-            made.append(Row(label + suffix, condition, (of_label[label],), published=sources, published_more=more))
+            made.append(Row(
+                label + suffix, condition, (of_label[label],), published=sources, published_more=more,
+                seeds=settings.seeds_of(label, of_label, seeds),
+            ))  # fmt: skip
         known = {row.label for row in made}
         wanted = (
             ("CNN-logits", "PINV"), ("CNN-logits", "CNN-mels"), ("CNN-mix", "CNN-logits"), ("light", "CNN-logits"),

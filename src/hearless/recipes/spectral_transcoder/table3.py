@@ -8,6 +8,7 @@ place: the paper's other baseline, which it says did worse.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hearless.recipe import Recipe
 from hearless.recipes._shared import published_rows
@@ -47,7 +48,7 @@ def study(
     pairs: list[tuple[str, str]] = []
     for settings in each:
         suffix = f", {settings.backbone.name}" if len(each) > 1 else ""
-        rows = _rows(settings, suffix)
+        rows = _rows(settings, suffix, seeds)
         made += rows
         known = {row.label for row in rows}
         last = [row.label for row in rows if row.condition["head"] == "trained"][-1]
@@ -61,16 +62,20 @@ def study(
     )  # fmt: skip
 
 
-def _rows(settings: Settings, suffix: str) -> list[Row]:
+def _rows(settings: Settings, suffix: str, seeds: tuple[int, ...]) -> list[Row]:
     """Return a classifier's rows: with a trained head, then with classes gathered by hand where they are mapped."""
     transcoders: dict[str, Recipe | None] = {"sound": None}
     known = table2.recipes(settings.of_transcoders)
     asked = settings.wanted(("PINV", "CNN-mels", "CNN-logits", "CNN-mix", "light"))
     transcoders |= {label: known[label] for label in asked}
-    rows = [_row(settings, label, suffix, head.recipe(settings, of)) for label, of in transcoders.items()]
-    if settings.mapping:
-        rows += [_by_hand(settings, label, suffix, head.by_hand(settings, of)) for label, of in transcoders.items()]
-    return rows
+    rows = {label: [_row(settings, label, suffix, head.recipe(settings, of))] for label, of in transcoders.items()}
+    for label, of in transcoders.items() if settings.mapping else ():
+        rows[label].append(_by_hand(settings, label, suffix, head.by_hand(settings, of)))
+    made = [
+        replace(row, seeds=settings.seeds_of(label, (*transcoders, *known), seeds))
+        for label, of_label in rows.items() for row in of_label
+    ]  # fmt: skip
+    return sorted(made, key=lambda row: row.condition["head"] == "by hand")
 
 
 def _row(settings: Settings, label: str, suffix: str, recipe: Recipe) -> Row:
