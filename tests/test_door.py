@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -325,6 +326,15 @@ def test_a_mask_times_what_is_heard_is_what_the_classifier_sees(
     ]  # fmt: skip
 
 
+def test_a_mask_that_is_the_same_everywhere_is_said_to_hear_nothing(tiny: Path, tmp_path: Path) -> None:
+    model = untrained(MASKED)
+    assert model.pipeline.enhancer is not None
+    for parameter in model.pipeline.enhancer.parameters():
+        parameter.data.zero_()
+    shown = hearless.show(model, tiny / "audio" / "tick2.wav", tmp_path / "tick.png")
+    assert shown.layers[1].name == "mask: TimeFrequencyEnhancer, 0.250 everywhere: it hears nothing"
+
+
 def test_a_transcoder_shows_levels_and_what_it_makes_of_them(
     tiny: Path, tmp_path: Path, painted: list[np.ndarray]
 ) -> None:
@@ -412,7 +422,9 @@ def test_what_is_shown_is_plain_json(tiny: Path, tmp_path: Path) -> None:
     shown = untrained(MASKED).show(tiny / "audio" / "hum1.wav", tmp_path / "a.png", top=1)
     found = json.loads(json.dumps(shown.to_json()))
     assert (found["path"], found["picture"]) == (str(tiny / "audio" / "hum1.wav"), str(tmp_path / "a.png"))
-    assert found["layers"] == ["heard: PreEmphasisMel", "mask: TimeFrequencyEnhancer", "enhanced: heard × mask"]
+    heard, mask, enhanced = found["layers"]
+    assert (heard, enhanced) == ("heard: PreEmphasisMel", "enhanced: heard × mask")
+    assert re.fullmatch(r"mask: TimeFrequencyEnhancer, 0\.\d\d to 0\.\d\d", mask)
     assert len(found["scores"]) == 1
 
 

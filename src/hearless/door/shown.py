@@ -122,8 +122,15 @@ def _made_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", enhancer.axes(made.shape[1]))
     if not isinstance(enhancer, Masking):
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", None)
-    mask = Layer(f"mask: {by}", _image(enhancer.mask(features)), FACTOR, axes)
+    factors = _image(enhancer.mask(features))
+    mask = Layer(f"mask: {by}, {_said_of(factors)}", factors, FACTOR, axes)
     return heard, mask, Layer("enhanced: heard × mask", made, unit, axes)
+
+
+def _said_of(factors: NDArray[Any]) -> str:
+    """Say between which factors a mask lies, or that it is one and hears nothing."""
+    least, most = float(factors.min()), float(factors.max())
+    return f"{least:.3f} everywhere: it hears nothing" if most - least < 1e-3 else f"{least:.2f} to {most:.2f}"
 
 
 def _image(features: Tensor) -> NDArray[Any]:
