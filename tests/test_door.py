@@ -177,9 +177,9 @@ def test_folders_are_predicted_with_a_run_or_a_model(trained: Callable[..., Run]
 
 
 def test_loading_takes_a_run_its_folder_or_its_recipes_folder(trained: Callable[..., Run], tmp_path: Path) -> None:
-    run = trained()
+    run = Run(shutil.copytree(trained().path, tmp_path / "recipe" / "fold1-seed0"))  # alone in its recipe's folder
     names = {hearless.load(place).name for place in (run, run.path, str(run.path), run.path.parent)}
-    assert names == {f"{run.path.parent.name}/fold1-seed0"}
+    assert names == {"recipe/fold1-seed0"}
     for empty in (tmp_path, tmp_path / "missing"):
         with pytest.raises(HearlessError, match="holds no finished run; name a folder such as"):
             hearless.load(empty)
