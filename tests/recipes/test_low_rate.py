@@ -14,11 +14,13 @@ import torch
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
 from hearless.datasets.csv_labels import CsvLabels
+from hearless.datasets.tau2019_mobile import TAU2019Mobile
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.recipe import Recipe
 from hearless.recipes._shared import backbone
-from hearless.recipes.low_rate import bands, basd, cssd, fine_tuned, full_band, table1
+from hearless.recipes.low_rate import bands, basd, cssd, fine_tuned, full_band, low_to_high, table1
+from hearless.recipes.low_rate._published import beside
 from hearless.recipes.low_rate.settings import Settings, audible_bands, from_words
 from hearless.spec import spec
 from hearless.teachers import CrossFitted, Pretrained, Trained
@@ -180,7 +182,7 @@ def test_words_are_settings_as_values_or_as_text() -> None:
     ("words", "said"),
     [
         ({"protocol": "as_released"}, "protocol must be honest or paper"),
-        ({"epoch": 3}, r"settings are multi_label, .*, protocol, paper; got epoch\."),
+        ({"epoch": 3}, r"settings are multi_label, .*, protocol, like, paper; got epoch\."),
         ({"bands": "few"}, r"bands must be int or None, got 'few'"),
         ({"epochs": True}, "epochs must be int, got True"),
         ({"backbone": "mn03"}, "backbone must be one of"),
@@ -219,15 +221,38 @@ def test_weights_are_known_by_content(tmp_path: Path) -> None:
     ],
 )
 def test_published_numbers_are_the_papers(rate_hz: int, method: str, name: str, value: float) -> None:
-    found = table1.published(rate_hz, method, name)
+    settings = from_words(TABLE, backbone=name)
+    found = beside("paper_000_table1", settings, sampling_rate_hz=str(rate_hz), method=method)["published"]
     assert next(iter(found.values())) == value
     assert len(found) == 3
     assert all("whole ESC-50" in source for source in found)
 
 
 def test_other_networks_stand_beside_mobilenetv2() -> None:
-    assert next(iter(table1.published(1000, "cssd", "mn04"))) == "paper 000, MobileNetV2 on the whole ESC-50"
-    assert table1.published(500, "cssd", "mn04") == {}
+    found = beside("paper_000_table1", mn04(), sampling_rate_hz="1000", method="cssd")
+    assert next(iter(found["published"])) == "paper 000, MobileNetV2 on the whole ESC-50"
+    assert beside("paper_000_table1", mn04(), sampling_rate_hz="500", method="cssd") == {"published": {}}
+
+
+def test_the_papers_other_data_sets_stand_beside_theirs() -> None:
+    scenes = table1.study([from_words(spec(TAU2019Mobile), backbone="cnn14_16k")]).rows
+    assert {row.label: next(iter(row.published.items()), None) for row in scenes if "1 kHz" in row.label} == {
+        "raw, 1 kHz": ("paper 000, CNN14 on TAU 2019 Mobile", 0.044),
+        "fine-tuned, 1 kHz": ("paper 000, CNN14 on TAU 2019 Mobile", 0.455),
+        "BASD, 1 kHz": ("paper 000, CNN14 on TAU 2019 Mobile", 0.464),
+        "CSSD, 1 kHz": ("paper 000, CNN14 on TAU 2019 Mobile", 0.474),
+    }
+    study = table1.study([from_words(TABLE, backbone="mobilenetv2", like="user")])
+    homes = {row.label: row.published_more.get("macro_f1") for row in study.rows}
+    assert homes == {
+        "16 kHz": 0.732, "raw, 2 kHz": None, "fine-tuned, 2 kHz": 0.675, "BASD, 2 kHz": None, "CSSD, 2 kHz": 0.685,
+        "raw, 1 kHz": None, "fine-tuned, 1 kHz": 0.561, "BASD, 1 kHz": None, "CSSD, 1 kHz": 0.58,
+    }  # fmt: skip
+    assert not any(row.published for row in study.rows)
+    assert study.notes == ("The paper's macro F1: paper 000, MobileNetV2 on 8.9 hours of 16 activities in homes.",)
+    assert low_to_high.study([from_words(TABLE, like="user")]).rows[1].published_more == {"macro_f1": 0.659}
+    with pytest.raises(HearlessError, match="like must be one of esc50, tau2019_mobile, user, got 'homes'"):
+        table1.study([from_words(TABLE, like="homes")])
 
 
 def test_table_1_has_the_papers_rows() -> None:

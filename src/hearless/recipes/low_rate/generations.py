@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hearless.recipe import Recipe
 from hearless.recipes._shared import the_one_at_a_rate
 from hearless.recipes.low_rate import fine_tuned
-from hearless.recipes.low_rate.low_to_high import published
+from hearless.recipes.low_rate._published import beside, said
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import rate_text
 from hearless.study import Row, Study
@@ -42,13 +42,14 @@ def study(
     """Return the table of one backbone at one rate."""
     settings, rate = the_one_at_a_rate(each, rates)
     condition = {"rate": rate_text(rate), "network": settings.backbone.name}
-    made = []
-    for n in range(LAST + 1):
-        numbers = published("basd_extra_generation") if n == 3 else {}  # the paper's "third"
-        made.append(Row(f"generation {n}", condition, (generation_of(settings, rate, n),), published=numbers))
+    extra = beside("paper_000_ablations", settings, experiment="basd_extra_generation")  # the paper's "third"
+    made = [
+        Row(f"generation {n}", condition, (generation_of(settings, rate, n),), **(extra if n == 3 else {}))
+        for n in range(LAST + 1)
+    ]
     pairs = [(f"generation {n}", f"generation {before}") for n in range(1, LAST + 1) for before in {0, n - 1}]
     return Study(
         name="low_rate/generations", title="Born again and again", task=task, rows=tuple(made), seeds=seeds,
-        folds=folds, compare=tuple(pairs), notes=(f"α {settings.alpha:g}, T {settings.temperature:g}.", *NOTES),
-        also=SURENESS,
+        folds=folds, compare=tuple(pairs), also=SURENESS,
+        notes=(f"α {settings.alpha:g}, T {settings.temperature:g}.", *NOTES, *said(settings)),
     )  # fmt: skip

@@ -6,23 +6,14 @@ from collections.abc import Sequence
 
 from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
-from hearless.recipes._shared import published_rows
-from hearless.recipes.low_rate import basd, cssd, fine_tuned, table1
+from hearless.recipes.low_rate import basd, cssd, fine_tuned
+from hearless.recipes.low_rate._published import beside, said
 from hearless.recipes.low_rate.settings import Settings
 from hearless.recipes.low_rate.table1 import GRID, grid_of, rate_text
 from hearless.study import Row, Study
 from hearless.teachers import Trained
 
 BACKBONES = ("mobilenetv2",)
-
-
-def published(experiment: str) -> dict[str, float]:
-    """Return paper 000's ESC-50 value of an ablation."""
-    return {
-        f"paper 000, {line['model']} on the whole ESC-50": float(line["value"])
-        for line in published_rows("low_rate", "paper_000_ablations")
-        if (line["experiment"], line["dataset"]) == (experiment, "ESC-50")
-    }
 
 
 def taught_at(settings: Settings, rate_hz: int, teacher_hz: int) -> Recipe:
@@ -46,18 +37,21 @@ def study(
         return taught_at(each_settings, rate_hz, low)
 
     condition = {"rate": rate_text(high), "network": settings.backbone.name}
-    name = settings.backbone.name
-    made = [Row(f"fine-tuned{text}", condition, (fine_tuned.recipe(settings, high),),
-                published=table1.published(high, "finetuned", name))]  # fmt: skip
-    kinds = ((f"taught at {rate_text(low)}", taught, published("low_to_high")),
-             ("BASD", basd.recipe, table1.published(high, "basd", name)),
-             ("CSSD", cssd.recipe, table1.published(high, "cssd", name)))  # fmt: skip
+    theirs = {
+        method: beside("paper_000_table1", settings, sampling_rate_hz=str(high), method=method)
+        for method in ("finetuned", "basd", "cssd")
+    }
+    made = [Row(f"fine-tuned{text}", condition, (fine_tuned.recipe(settings, high),), **theirs["finetuned"])]
+    upwards = beside("paper_000_ablations", settings, experiment="low_to_high")
+    kinds = ((f"taught at {rate_text(low)}", taught, upwards), ("BASD", basd.recipe, theirs["basd"]),
+             ("CSSD", cssd.recipe, theirs["cssd"]))  # fmt: skip
     for label, make, numbers in kinds:
         options = grid_of(make, settings, high, GRID)
         chosen_by = grid_of(basd.recipe, settings, low, GRID) if label == "BASD" else judges
-        made.append(Row(f"{label}{text}", condition, options, chosen_by=chosen_by, published=numbers))
+        made.append(Row(f"{label}{text}", condition, options, chosen_by=chosen_by, **numbers))
     first = made[1].label
     return Study(
         name="low_rate/low_to_high", title="A low-rate teacher for a higher-rate student", task=task, rows=tuple(made),
         seeds=seeds, folds=folds, compare=tuple((first, row.label) for row in made if row.label != first),
+        notes=said(settings),
     )  # fmt: skip

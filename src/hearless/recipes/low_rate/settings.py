@@ -47,6 +47,8 @@ class Settings:
         stored_draws: draws a clip of stored teacher logits; 0: the teacher listens at each step.
         alpha, temperature: of eq. 1–2.
         validation, clip_s, balance, protocol: as in `Recipe`.
+        like: whose numbers of paper 000 stand beside ours: "esc50", "tau2019_mobile" or "user" (its authors' own
+            recordings); empty: by the data set's name, else ESC-50.
     """
 
     dataset: Spec
@@ -69,6 +71,7 @@ class Settings:
     clip_s: float | None = None
     balance: str = "none"
     protocol: str = "honest"
+    like: str = ""
 
     def paper(self) -> Settings:
         """Return paper 000's own reading: all bands by up-sampling, Adam at a constant rate, batch 64, SpecAugment."""

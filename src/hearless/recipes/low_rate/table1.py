@@ -11,29 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from hearless.recipe import Recipe
-from hearless.recipes._shared import published_rows
 from hearless.recipes.low_rate import basd, cssd, fine_tuned, full_band
+from hearless.recipes.low_rate._published import beside, said
 from hearless.recipes.low_rate.settings import Settings
 from hearless.study import Row, Study
 
 GRID: tuple[tuple[float, float], ...] = ((0.1, 2), (0.1, 4), (0.1, 8), (0.5, 2), (0.5, 4), (0.5, 8))
-PAPER_NAME = {"cnn14": "CNN14", "cnn14_16k": "CNN14", "resnet38": "ResNet38", "mobilenetv2": "MobileNetV2"}
 BACKBONES = ("cnn14_16k", "resnet38", "mobilenetv2")
 """The paper's three networks."""
 
 Make = Callable[[Settings, int], Recipe]
-
-
-def published(rate_hz: int, method: str, backbone: str) -> dict[str, float]:
-    """Return paper 000's ESC-50 values at this rate for a method: its own network first, else MobileNetV2's."""
-    found = {
-        row["model"]: float(row["value"])
-        for row in published_rows("low_rate", "paper_000_table1")
-        if (int(row["sampling_rate_hz"]), row["method"], row["dataset"]) == (rate_hz, method, "ESC-50")
-    }
-    first = PAPER_NAME.get(backbone, "MobileNetV2")
-    order = sorted(found, key=lambda model: model != first)
-    return {f"paper 000, {model} on the whole ESC-50": found[model] for model in order}
 
 
 def grid_of(make: Make, settings: Settings, rate_hz: int, grid: Sequence[tuple[float, float]]) -> tuple[Recipe, ...]:
@@ -52,8 +39,9 @@ def rows(
 
     α and T are chosen at the rate ``chosen_at`` (default: the lowest) and reused at the others.
     """
-    upper, name = full_band.recipe(settings), settings.backbone.name
-    made = [Row(f"16 kHz{suffix}", _condition(16000, "full band", settings), (upper,))]
+    upper = full_band.recipe(settings)
+    theirs = beside("paper_000_ablations", settings, experiment="initial_generation_16k")
+    made = [Row(f"16 kHz{suffix}", _condition(16000, "full band", settings), (upper,), **theirs)]
     for rate in sorted(rates, reverse=True):
         judges = {make: grid_of(make, settings, chosen_at or min(rates), grid) for make in (basd.recipe, cssd.recipe)}
         kinds: list[tuple[str, str, dict[str, Any]]] = [
@@ -66,7 +54,7 @@ def rows(
         for label, key, more in kinds:
             made.append(Row(
                 f"{label}, {rate_text(rate)}{suffix}", _condition(rate, label, settings),
-                published=published(rate, key, name), **more,
+                **beside("paper_000_table1", settings, sampling_rate_hz=str(rate), method=key), **more,
             ))  # fmt: skip
     return tuple(made)
 
@@ -99,7 +87,7 @@ def study(
         pairs += [pair for rate in sorted(rates, reverse=True) for pair in pairs_at(rate, suffix)]
     return Study(
         name="low_rate/table1", title="Hearing at low rates: raw, fine-tuned, BASD, CSSD", task=task, rows=tuple(made),
-        seeds=seeds, folds=folds, compare=tuple(pairs),
+        seeds=seeds, folds=folds, compare=tuple(pairs), notes=said(each[0]),
     )  # fmt: skip
 
 
