@@ -626,3 +626,28 @@ def test_silence_has_no_peak_to_be_divided_by(tmp_path: Path) -> None:
     batch = next(Loader(table, store, table.clips, 0.05, 2, peak_normalised=True).in_order())
     assert batch.waveform[0].unique().tolist() == [0.0]
     assert batch.waveform[1].max() == 1.0
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_background_of_no_class_stands_in_the_place_of_a_share_of_the_clips(tmp_path: Path, multi_label: bool) -> None:
+    table = replace(read_table(Corpus([800] * 40), tmp_path), multi_label=multi_label)
+    store = open_store(table, RATE_HZ, cache=tmp_path / "cache")
+    plain, noisy = (Loader(table, store, table.clips, 0.1, 8, "weights", background=b) for b in (0.0, 0.25))
+    of_no_class = 0.0 if multi_label else 1 / len(table.labels)
+    replaced = []
+    for epoch in range(10):
+        for a, b in zip(plain.epoch(0, epoch), noisy.epoch(0, epoch), strict=True):
+            there = (b.target == of_no_class).all(1)
+            replaced += there.tolist()
+            assert b.taught is b.waveform  # the teacher hears the same
+            assert torch.equal(a.waveform[~there], b.waveform[~there])
+            assert torch.equal(a.target[~there], b.target[~there])
+            assert torch.equal(a.weight[~there], b.weight[~there])
+            assert (b.weight[there] == 1).all()
+            assert not any(torch.equal(*pair) for pair in zip(a.waveform[there], b.waveform[there], strict=True))
+    assert np.mean(replaced) == pytest.approx(0.25, abs=0.06)
+    assert 0 < sum(replaced[:40]) != sum(replaced[40:80])
+    for a, b in zip(plain.in_order(), noisy.in_order(), strict=True):
+        assert torch.equal(a.waveform, b.waveform)  # never where it is judged
+    again = [batch.waveform for batch in noisy.in_order((0, 3))]
+    assert all(torch.equal(x, y.waveform) for x, y in zip(again, noisy.in_order((0, 3)), strict=True))

@@ -94,6 +94,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "training_share": {"training_share": 0.5},
     "train_on_validation": {"train_on_validation": True, "select": "last"},
     "peak_normalised": {"peak_normalised": True},
+    "background": {"background": 0.1},
     "validation_seed": {"validation_seed": 0},
     "average_last": {"average_last": 2, "protocol": "paper"},
 }

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from hearless import audio, splits
 from hearless.download import cache_folder
+from hearless.dsp.background import background
 from hearless.interfaces import Augmentation, Batch, Change, Clip, Dataset, Draw, HearlessError
 from hearless.plural import plural
 from hearless.spec import digest
@@ -248,6 +249,7 @@ class Loader:
         balance: "none", "weights" (in the loss) or "sampling" (classes equally often).
         augmentations: applied in order (training only); those of features wait in each batch's ``changes``.
         peak_normalised: divide each clip by the largest absolute value of its whole sound.
+        background: share of the clips in training in whose place stands background of no class.
     """
 
     table: Table
@@ -258,6 +260,7 @@ class Loader:
     balance: str = "none"
     augmentations: tuple[Augmentation, ...] = ()
     peak_normalised: bool = False
+    background: float = 0.0
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
         """Return the order of an epoch, from (seed, epoch) alone."""
@@ -309,6 +312,8 @@ class Loader:
             int(generator("crop", *key, c.id).integers(r + 1)) if r else 0 for c, r in zip(clips, room, strict=True)
         ]
         batch = self._batch(clips, starts)
+        if self.background:
+            self._put_backgrounds(batch, key)
         batch.taught = batch.waveform
         for i, augmentation in enumerate(self.augmentations):
             draws = draw(augmentation, i, clips, step if augmentation.level == "batch" else key, self.clip_s)
@@ -317,6 +322,15 @@ class Loader:
             else:
                 _change_sound(batch, augmentation, draws)
         return batch
+
+    def _put_backgrounds(self, batch: Batch, key: tuple[int, int]) -> None:
+        """Put background in the place of some clips; their target is every class alike, or with several labels none."""
+        nothing = 0.0 if self.table.multi_label else 1.0 / batch.target.shape[1]
+        for row, clip in enumerate(batch.clips):
+            rng = generator("background", *key, clip.id)
+            if rng.random() < self.background:
+                batch.waveform[row] = background(rng, self.n_samples, self.store.rate_hz)
+                batch.target[row], batch.weight[row] = nothing, 1.0
 
     def _batch(self, clips: tuple[Clip, ...], starts: Sequence[int]) -> Batch:
         waveform = np.zeros((len(clips), self.n_samples), np.float32)

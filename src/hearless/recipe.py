@@ -146,6 +146,8 @@ class Recipe:
         train_on_validation: the held-out recordings are trained on as well, as by codes that hold out none; with
             ``select="last"`` only.
         peak_normalised: each clip's sound is divided by its largest absolute value.
+        background: the share of the training clips in whose place background of no class is heard, another share each
+            epoch: a model that never heard noise is sure of it.
         validation_seed: draws the held-out recordings of every seed alike; None: each seed draws its own.
         average_last: judge the mean over the last so many epochs, each on the test clips (``protocol="paper"`` only);
             0: the selected epoch alone.
@@ -170,6 +172,7 @@ class Recipe:
     training_share: float = field(default=1.0, metadata=ADDED_LATER)
     train_on_validation: bool = field(default=False, metadata=ADDED_LATER)
     peak_normalised: bool = field(default=False, metadata=ADDED_LATER)
+    background: float = field(default=0.0, metadata=ADDED_LATER)
     validation_seed: int | None = field(default=None, metadata=ADDED_LATER)
     average_last: int = field(default=0, metadata=ADDED_LATER)
 
@@ -187,6 +190,7 @@ class Recipe:
         )
         _require(0 < self.validation < 1, "validation", "lie between 0 and 1", self.validation)
         _require(0 < self.training_share <= 1, "training_share", "lie in 0..1, 0 excluded", self.training_share)
+        _require(0 <= self.background < 1, "background", "lie in 0..1, 1 excluded", self.background)
         _require(
             not self.train_on_validation or self.select == "last", "select",
             "be last where validation is trained on: it cannot choose then", self.select,

@@ -77,7 +77,7 @@ class Bench:
         recipe = self.recipe
         return Loader(
             self.table, self.store, clips, self.clip_s, recipe.batch_size, recipe.balance, augmentations,
-            recipe.peak_normalised,
+            recipe.peak_normalised, recipe.background,
         )  # fmt: skip
 
     def check(self, pipeline: Pipeline) -> None:

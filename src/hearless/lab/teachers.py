@@ -15,7 +15,7 @@ from hearless.lab.named import recipe_of, seed_of, settled, view_of
 from hearless.loading import Loader
 from hearless.pipeline import Pipeline
 from hearless.plural import plural
-from hearless.recipe import identity
+from hearless.recipe import Recipe, identity
 from hearless.run import Run
 from hearless.spec import digest, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
@@ -163,7 +163,7 @@ class Teachers:
         """Return where stored logits lie: by teacher, fold, seed, clips and what is done to them; never by paths."""
         bench, recipe = self.bench, self.bench.recipe
         heard: list[Any] = [a.to_json() for a in recipe.augmentations]
-        heard += ["peak_normalised"] if recipe.peak_normalised else []
+        heard += _of_sound(recipe)
         ids = [c.id for c in bench.training]
         taught = [identity(to_plain(recipe.teacher)), bench.table.digest, bench.fold, bench.seed]
         return self.lab.runs / "logits" / digest([taught, heard, bench.clip_s, bench.store.rate_hz, ids])
@@ -176,10 +176,16 @@ class Teachers:
         bench, changes = self.bench, () if plain else self.bench.recipe.augmentations
         made = [(place, change.to_json(), change.build().hearers) for place, change in enumerate(changes)]
         heard: list[Any] = [[place, identity(json)] for place, json, hearers in made if hearers == "both"]
-        heard += ["peak_normalised"] if bench.recipe.peak_normalised else []
+        heard += _of_sound(bench.recipe, plain=plain)
         taught = [identity(to_plain(settled(teacher, bench.fold, bench.seed))), bench.table.digest, bench.fold]
         key = ["one of several", taught, heard, bench.clip_s, bench.store.rate_hz, [c.id for c in clips]]
         return self.lab.runs / "logits" / digest(key)
+
+
+def _of_sound(recipe: Recipe, *, plain: bool = False) -> list[Any]:
+    """Return what a recipe does to sound before any augmentation, as far as it is out of the ordinary."""
+    peak = ["peak_normalised"] if recipe.peak_normalised else []
+    return [*peak, ["background", recipe.background]] if recipe.background and not plain else peak
 
 
 def _explainers(clips: Sequence[Clip], copies: Sequence[Run]) -> dict[str, int]:

@@ -70,6 +70,7 @@ class Settings:
         fold, training_folds: tested and trained on; empty: the first, and all others.  For simulated devices.
         rows: some rows of a table by their labels, parted by ";"; empty: all.
         share, piece_s: of the training clips that each of s1, s2, s3 gets; seconds of a piece.
+        background: share of the training clips in whose place background of no class is heard.
         validation, validation_seed, clip_s, protocol, average_last, precision: as in `Recipe`.
     """
 
@@ -111,6 +112,7 @@ class Settings:
     rows: str = ""
     share: float = 0.05
     piece_s: float = 1.0
+    background: float = 0.0
     validation: float = 0.25
     validation_seed: int = 0
     clip_s: float = 1.0
@@ -194,7 +196,7 @@ class Settings:
         return {
             "dataset": self.data(fold), "clip_s": self.clip_s, "validation": self.validation,
             "validation_seed": self.validation_seed, "precision": self.precision, "protocol": self.protocol,
-            "select": self._select(),
+            "select": self._select(), "background": self.background,
         }  # fmt: skip
 
     def _select(self) -> str:

@@ -46,6 +46,7 @@ class Settings:
         initial: students start from "pretrained" weights (paper) or from their "teacher".
         stored_draws: draws a clip of stored teacher logits; 0: the teacher listens at each step.
         alpha, temperature: of eq. 1–2.
+        background: share of the training clips in whose place background of no class is heard.
         validation, clip_s, balance, protocol: as in `Recipe`.
         like: whose numbers of paper 000 stand beside ours: "esc50", "tau2019_mobile" or "user" (its authors' own
             recordings); empty: by the data set's name, else ESC-50.
@@ -70,6 +71,7 @@ class Settings:
     validation: float = 0.25
     clip_s: float | None = None
     balance: str = "none"
+    background: float = 0.0
     protocol: str = "honest"
     like: str = ""
 
@@ -106,7 +108,7 @@ class Settings:
             initial=self._initial(teacher), augmentations=self._augmentations(), clip_s=self.clip_s,
             stored_draws=self.stored_draws if teacher else 0, balance=self.balance, validation=self.validation,
             protocol=self.protocol, select="max:mAP" if self.multi_label else "max:accuracy",
-            batch_size=self.batch_size, name=name,
+            batch_size=self.batch_size, background=self.background, name=name,
         )  # fmt: skip
 
     def _initial(self, teacher: Teacher | None) -> Pretrained | Trained | None:
