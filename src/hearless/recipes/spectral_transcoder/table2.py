@@ -20,7 +20,7 @@ from hearless.recipes.spectral_transcoder import (
     pinv,
     retrained,
 )
-from hearless.recipes.spectral_transcoder.settings import Settings
+from hearless.recipes.spectral_transcoder.settings import TARGETS, Settings
 from hearless.study import Row, Study
 
 BACKBONES = ("resnet38", "yamnet")
@@ -39,8 +39,9 @@ def published(row: str, backbone: str) -> dict[str, float]:
 
 
 def published_more(row: str, backbone: str) -> dict[str, float]:
-    """Return what else the paper prints of a row: KL, Mel error, seconds of training."""
-    columns = {"kl": "kl_logits", "mel_mse": "mse_mels", TRAINING_TIME: "training_time_s"}
+    """Return what else the paper prints of a row: KL, seconds of training, and of the same features the Mel error."""
+    columns = {"kl": "kl_logits", TRAINING_TIME: "training_time_s"}
+    columns |= {"mel_mse": "mse_mels"} if TARGETS[backbone] in ("pann", "yamnet") else {}
     return {name: float(line[of]) for line in _lines(row, backbone) for name, of in columns.items() if line[of]}
 
 
@@ -85,7 +86,8 @@ def study(
             ))  # fmt: skip
         known = {row.label for row in made}
         wanted = (
-            ("CNN-logits", "PINV"), ("CNN-logits", "CNN-mels"), ("CNN-mix", "CNN-logits"), ("light", "CNN-logits"),
+            ("CNN-logits", "PINV"), ("CNN-logits", "CNN-mels"), ("CNN-mix", "CNN-logits"), ("light", "PINV"),
+            ("light", "CNN-logits"),
         )  # fmt: skip
         pairs += [(a + suffix, b + suffix) for a, b in wanted if {a + suffix, b + suffix} <= known]
     return Study(
