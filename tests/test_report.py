@@ -258,3 +258,12 @@ def test_commit_is_gits_and_says_when_files_differ(tmp_path: Path) -> None:
     assert provenance.git_commit(tmp_path) == git("rev-parse", "HEAD")
     (tmp_path / "a.txt").write_text("two", encoding="utf-8")
     assert provenance.git_commit(tmp_path) == git("rev-parse", "HEAD") + "-changed"
+    (tmp_path / "src").mkdir()
+    for name in ("src/a.py", "src/a.md"):
+        (tmp_path / name).write_text("one", encoding="utf-8")
+    git("add", "src")
+    git("commit", "-q", "-m", "two")
+    (tmp_path / "src" / "a.md").write_text("two", encoding="utf-8")
+    assert provenance.git_commit(tmp_path / "src") == git("rev-parse", "HEAD")  # a.txt differs, and a text
+    (tmp_path / "src" / "a.py").write_text("two", encoding="utf-8")
+    assert provenance.git_commit(tmp_path / "src") == git("rev-parse", "HEAD") + "-changed"

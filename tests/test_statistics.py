@@ -293,6 +293,14 @@ def test_words_name_the_better_one_and_holm_decides() -> None:
     assert "(p = 0.060 after Holm): no evidence" in text
 
 
+def test_evidence_of_one_training_each_is_said_to_be_of_these_alone() -> None:
+    found = Paired(-0.04, -0.07, -0.01, 0.0004, 0.0146, 0.6, 0.64, 840, 412)
+    text = statistics.in_words(found, "A", "B", once=True)
+    assert "evidence that B is better than A, of one training each: other seeds may say the opposite;" in text
+    assert "training" not in statistics.in_words(found, "A", "B")
+    assert "training" not in statistics.in_words(found, "A", "B", once=True, p_adjusted=0.3)
+
+
 def test_trainings_that_contradict_each_other_give_no_verdict() -> None:
     groups = [f"r{n}" for n in range(40)]
     right = np.ones((2, 40))
@@ -302,7 +310,8 @@ def test_trainings_that_contradict_each_other_give_no_verdict() -> None:
     assert found.per_seed == (-1.0, 0.125)
     assert found.by_luck
     text = statistics.in_words(found, "TFE", "none")
-    assert "no verdict, since the trainings contradict each other (-100.0, +12.5 points, seed by seed);" in text
+    assert "no verdict, since the trainings contradict each other (-100.0, +12.5 points, seed by seed); more" in text
+    assert "four times in five" not in text
     assert statistics.paired_bootstrap(wrong, right[0], groups).per_seed == ()
     assert not statistics.paired_bootstrap(np.zeros((2, 40)), right, groups).by_luck
 

@@ -471,12 +471,13 @@ def tabulate(
     metric = "agreement" if any(done.beside_teacher for done in rows) else "mAP" if multi_label else "accuracy"
     seconds = [s for done in rows for s in done.seconds]
     lines = [costed(_report_row(done, labels, multi_label), done) for done in rows]
+    once = {pair for pair in pairs if all(len(part) == 1 for part in shared(*(by_label[name] for name in pair)))}
     doubts = {} if multi_label else {done.row.label: words for done in rows if (words := collapsed(done))}
     return Report(
         title=study.title, task=study.task,
         columns=(*_columns(metric, rows), *((TRAINING_TIME,) if study.training_time else ()), *study.costs),
         rows=tuple(timed(line, done) if study.training_time else line for line, done in zip(lines, rows, strict=True)),
-        tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar, doubts=doubts),
+        tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar, doubts=doubts, once=once),
         notes=(*study.notes, *_recordings(rows, labels), *(f"Beware: {words}." for words in doubts.values()),
                *_remarks(rows)),
         command=command, commit=commit, environment=environment(),

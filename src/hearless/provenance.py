@@ -11,11 +11,15 @@ PACKAGES = ("hearless", "numpy", "scipy", "soxr", "torch", "lightning-fabric")
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit checked out in ``folder``, with ``-changed`` if tracked files differ; None outside git."""
+    """Return the commit checked out in ``folder``, with ``-changed`` if its tracked files differ; None outside git.
+
+    Other folders of the repository (reports of earlier runs) and texts (Markdown) do not count.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     if not commit:
         return None
-    return f"{commit}-changed" if _git(folder, "status", "--porcelain", "--untracked-files=no") else commit
+    differ = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)*.md")
+    return f"{commit}-changed" if differ else commit
 
 
 def code_commit() -> str | None:

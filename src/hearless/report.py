@@ -12,7 +12,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -96,10 +96,11 @@ def compared(
     metric: str = "accuracy",
     p_mcnemar: Mapping[tuple[str, str], float] = MappingProxyType({}),
     doubts: Mapping[str, str] = MappingProxyType({}),
+    once: Container[tuple[str, str]] = (),
 ) -> tuple[Comparison, ...]:
     """Return all comparisons of one table by the names of their two rows: Holm over them, each said in words.
 
-    ``doubts`` are said of a row, by its name, wherever it is compared.
+    ``doubts`` are said of a row, by its name, wherever it is compared; pairs in ``once`` are of one training each.
     """
     if not pairs:
         return ()
@@ -111,7 +112,7 @@ def compared(
             paired=paired,
             words=in_words(
                 paired, *names, metric=metric, p_adjusted=p if len(pairs) > 1 else None,
-                doubts=[doubts[name] for name in names if name in doubts],
+                doubts=[doubts[name] for name in names if name in doubts], once=names in once,
             ),
             p_holm=p,
             p_mcnemar=p_mcnemar.get(names),

@@ -261,21 +261,26 @@ def in_words(
     p_adjusted: float | None = None,
     alpha: float = 0.05,
     doubts: Sequence[str] = (),
+    once: bool = False,
 ) -> str:
     """Say a comparison in one plain sentence; ``p_adjusted`` (Holm's) decides where it is given.
 
     Intervals and p resample recordings of the trainings at hand.  Where these contradict each other, seed by seed, no
-    verdict on the method is given.  ``doubts`` are said behind the verdict: that a model compared never learned.
+    verdict on the method is given; where each was trained ``once``, evidence is of these two trainings alone.
+    ``doubts`` are said behind the verdict: that a model compared never learned.
     """
     p = paired.p if p_adjusted is None else p_adjusted
     adjusted = "" if p_adjusted is None else f" ({_p_text(p_adjusted)} after Holm)"
     better, worse = (name_a, name_b) if paired.difference > 0 else (name_b, name_a)
     verdict = f"evidence that {better} is better than {worse}" if p < alpha else "no evidence of a difference"
+    detectable = 100 * minimum_detectable_difference(paired.standard_error, alpha=alpha)
+    limit = f"a true difference of {detectable:.1f} points would be noticed four times in five"
+    if p < alpha and once:
+        verdict += ", of one training each: other seeds may say the opposite"
     if p < alpha and paired.by_luck:
         each = ", ".join(f"{100 * one:+.1f}" for one in paired.per_seed)
         verdict = f"no verdict, since the trainings contradict each other ({each} points, seed by seed)"
-    detectable = 100 * minimum_detectable_difference(paired.standard_error, alpha=alpha)
-    limit = f"a true difference of {detectable:.1f} points would be noticed four times in five"
+        limit = "more seeds are needed, for p and the interval know nothing of this luck"
     if paired.n_recordings < FEWEST_RECORDINGS or paired.standard_error == 0:
         verdict, limit = "too few recordings to tell", f"at least {FEWEST_RECORDINGS} that differ are needed"
     verdict += "".join(f", but {doubt}" if i == 0 else f", and {doubt}" for i, doubt in enumerate(doubts))

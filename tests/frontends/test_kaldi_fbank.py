@@ -190,3 +190,14 @@ def test_wrong_observations():
         KaldiFbank()(torch.zeros(1, 16000, dtype=torch.int16))
     with pytest.raises(HearlessError, match="add a batch axis"):
         KaldiFbank()(torch.zeros(16000))
+
+
+def test_of_any_clip_length_an_export_knows_how_many_frames_come_out() -> None:
+    """Else every size behind it is an expression of the clip's length, and EfficientNetV2 takes an hour to export."""
+    free = ({1: torch.export.Dim.DYNAMIC},)
+    graph = torch.export.export(KaldiFbank(frames=128), (torch.randn(2, 16000),), dynamic_shapes=free)
+    (made,) = (node for node in graph.graph.nodes if node.op == "output")
+    assert tuple(made.args[0][0].meta["val"].shape) == (2, 1, 128, 128)
+    for n_samples in (8000, 16000, 20000):
+        sound = torch.randn(2, n_samples, generator=torch.Generator().manual_seed(n_samples))
+        torch.testing.assert_close(graph.module()(sound), KaldiFbank(frames=128)(sound))

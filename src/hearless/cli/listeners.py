@@ -18,10 +18,18 @@ def sounds_of(command: str, paths: list[str], weights: Path | None) -> list[str]
 
     sounds = paths if weights else paths[1:]
     if not sounds:
-        raise HearlessError(f"name a model, then the sounds: hearless {command} {paths[0]} FILES_OR_FOLDERS")
+        raise HearlessError(_missing(command, paths[0]))
     if runs := [path for path in sounds if (Path(path) / "recipe.json").is_file()]:
         raise HearlessError(f"one model at a time, and none beside --weights; {runs[0]} is a run, not sounds.")
     return sounds
+
+
+def _missing(command: str, only: str) -> str:
+    """Say what to type where one word alone was given: a model, or a sound."""
+    is_sound = Path(only).is_file() and Path(only).suffix not in (".onnx", ".pte")
+    sounds = "CLIP" if command == "show" else "FILES_OR_FOLDERS"
+    words = f"RUN {only}" if is_sound else f"{only} {sounds}"
+    return f"name a model, then the sounds: hearless {command} {words}"
 
 
 def model_of(paths: list[str], weights: Path | None, backbone: str | None, torch_device: str) -> Model:

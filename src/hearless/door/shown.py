@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +18,8 @@ from hearless.pipeline import Pipeline
 if TYPE_CHECKING:
     from hearless.pictures import Hearing, Layer
 
+DEAF = 0.005
+"""A mask that differs by less from silence's hears next to nothing."""
 TITLE_WIDTH = 90
 """Characters in a line of a picture's title."""
 
@@ -122,15 +125,17 @@ def _made_of(pipeline: Pipeline, observation: Tensor, features: Tensor) -> tuple
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", enhancer.axes(made.shape[1]))
     if not isinstance(enhancer, Masking):
         return heard, Layer(f"made of it: {by}", made, f"{by} feature", None)
-    factors = _image(enhancer.mask(features))
-    mask = Layer(f"mask: {by}, {_said_of(factors)}", factors, FACTOR, axes)
+    silence = torch.full_like(features, float(features.min()))
+    factors, of_silence = (_image(enhancer.mask(one)) for one in (features, silence))
+    mask = Layer(f"mask: {by}, {_said_of(factors, of_silence)}", factors, FACTOR, axes)
     return heard, mask, Layer("enhanced: heard × mask", made, unit, axes)
 
 
-def _said_of(factors: NDArray[Any]) -> str:
-    """Say between which factors a mask lies, or that it is one and hears nothing."""
-    least, most = float(factors.min()), float(factors.max())
-    return f"{least:.3f} everywhere: it hears nothing" if most - least < 1e-3 else f"{least:.2f} to {most:.2f}"
+def _said_of(factors: NDArray[Any], of_silence: NDArray[Any]) -> str:
+    """Say between which factors a mask lies, and where silence is given the same one, that it hears nothing."""
+    apart = float(abs(factors - of_silence).max())
+    said = f"{factors.min():.2f} to {factors.max():.2f}"
+    return f"{said}, silence's to {apart:.0e}: it hears next to nothing" if apart < DEAF else said
 
 
 def _image(features: Tensor) -> NDArray[Any]:
