@@ -195,6 +195,8 @@ def test_a_head_is_trained_as_published_behind_the_sound_or_a_transcoder() -> No
     assert (sound.student.capture, sound.initial) == (spec(FullBand, rate_hz=16000), settings.start)
     assert behind.initial == Trained(cnn_logits.recipe(settings))
     assert head.recipe(made(multi_label=True)).select == "max:mAP"
+    assert head.recipe(made(head_clip_s="4")).clip_s == 4.0
+    assert head.by_hand(made(head_clip_s=4.0, aggregation="urbansound8k")).clip_s == 4.0
 
 
 def test_transcoders_of_heads_may_be_trained_on_more_tables() -> None:
