@@ -50,8 +50,8 @@ class Settings:
         mix: weight of the Mel's squared difference, in units of its spread, beside the scores in the light one and in
             CNN-mix.
         head_epochs, head_learning_rate, head_batch_size: of each head's training.
-        head_clip_s: seconds that a head hears at a time, shorter clips filled up with silence; None: the longest training
-            clip, and a clip too short for the classifier is refused.
+        head_clip_s: seconds that a head hears at a time, shorter clips filled up with silence; None: the longest
+            training clip, and a clip too short for the classifier is refused.
         transcoder_tables: tables of recordings, parted by ``;``, that table 3's transcoders are trained on in place of
             the data set, relative to its folder; its own table must be among them.
         transcoder_fold: their fold that holds the test recordings, as in "city/{fold}".
