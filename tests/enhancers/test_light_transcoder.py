@@ -57,7 +57,7 @@ def test_forward_is_the_formula(target: str, frames: int, parts: int):
         return nn.functional.pad(x, (1, 1, 2, 2), mode="replicate")
 
     spread, centre = {"pann": (20, -30), "yamnet": (2.3, -1.5), "mn04": (0.9, -0.35)}[target]
-    coarse = network.pinv.at_the_levels(levels())
+    coarse = network.pinv.target.log(network.pinv.mel(levels()))[:, None]
     x = conv(padded((coarse - centre) / spread), s["first.1.weight"], s["first.1.bias"]).clamp(min=0)
     for n in range(2):
         of = {key.removeprefix(f"blocks.{n}."): value for key, value in s.items() if key.startswith(f"blocks.{n}.")}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from hearless.interfaces import Draw, HearlessError
+from hearless.interfaces import Axes, Draw, HearlessError
 
 
 def column(name: str, tensor: Tensor, draws: Sequence[Draw], key: str) -> list[float]:
@@ -22,6 +22,17 @@ def column(name: str, tensor: Tensor, draws: Sequence[Draw], key: str) -> list[f
         if key not in draw:
             raise HearlessError(f"{name}: a draw needs {key!r}, got {sorted(draw)}; replay draws on what drew them.")
     return [draw[key] for draw in draws]
+
+
+def axes_of_features(name: str, where: int | Axes) -> Axes:
+    """Return the axes of the features that ``name`` changes.
+
+    Raises:
+        HearlessError: a waveform's rate in their place.
+    """
+    if not isinstance(where, Axes):
+        raise HearlessError(f"{name} changes features and needs their axes, got a rate of {where} Hz.")
+    return where
 
 
 def check_mixing(name: str, probability: float, alpha: float, usual: float) -> None:

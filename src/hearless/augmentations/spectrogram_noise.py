@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hearless.augmentations._draws import column
+from hearless.augmentations._draws import axes_of_features, column
 from hearless.interfaces import Axes, Clip, Draw, HearlessError
 
 EXAMPLE: dict[str, Any] = {"maximum": 0.1}
@@ -49,8 +49,7 @@ class SpectrogramNoise:
         """
         strengths = column("SpectrogramNoise", tensor, draws, "strength")
         seeds = column("SpectrogramNoise", tensor, draws, "seed")
-        if not isinstance(where, Axes):
-            raise HearlessError(f"SpectrogramNoise changes features and needs their axes, got a rate of {where} Hz.")
+        axes_of_features("SpectrogramNoise", where)
         noise = [strength * uniform(seed, tensor.shape[1:]) for strength, seed in zip(strengths, seeds, strict=True)]
         return tensor + torch.stack(noise).to(tensor)
 

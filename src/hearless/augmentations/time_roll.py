@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hearless.augmentations._draws import column
+from hearless.augmentations._draws import axes_of_features, column
 from hearless.interfaces import Axes, Clip, Draw, HearlessError
 
 EXAMPLE: dict[str, Any] = {"max_s": 0.1}
@@ -44,7 +44,6 @@ class TimeRoll:
             HearlessError: not one draw per clip, or ``where`` is a rate.
         """
         shifts_s = column("TimeRoll", tensor, draws, "shift_s")
-        if not isinstance(where, Axes):
-            raise HearlessError(f"TimeRoll changes features and needs their axes, got a rate of {where} Hz.")
-        shifts = [round(shift_s / where.frame_s) for shift_s in shifts_s]
+        axes = axes_of_features("TimeRoll", where)
+        shifts = [round(shift_s / axes.frame_s) for shift_s in shifts_s]
         return torch.stack([torch.roll(row, shift, -1) for row, shift in zip(tensor, shifts, strict=True)])

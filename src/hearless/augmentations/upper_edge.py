@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hearless.augmentations._draws import column
+from hearless.augmentations._draws import axes_of_features, column
 from hearless.dsp.scales import hz_to_kaldi
 from hearless.interfaces import Axes, Clip, Draw, HearlessError
 
@@ -55,11 +55,10 @@ class UpperEdge:
             HearlessError: not one draw per clip, ``where`` is a rate, or axes of another number of bands.
         """
         shifts_hz = column("UpperEdge", tensor, draws, "shift_hz")
-        if not isinstance(where, Axes):
-            raise HearlessError(f"UpperEdge changes features and needs their axes, got a rate of {where} Hz.")
-        if len(where.band_hz) != tensor.shape[2]:
-            raise HearlessError(f"UpperEdge: axes of {len(where.band_hz)} bands, got features of {tensor.shape[2]}.")
-        centres = hz_to_kaldi(torch.tensor(where.band_hz, dtype=torch.float64))
+        axes = axes_of_features("UpperEdge", where)
+        if len(axes.band_hz) != tensor.shape[2]:
+            raise HearlessError(f"UpperEdge: axes of {len(axes.band_hz)} bands, got features of {tensor.shape[2]}.")
+        centres = hz_to_kaldi(torch.tensor(axes.band_hz, dtype=torch.float64))
         edges = hz_to_kaldi(self.high_hz + torch.tensor(shifts_hz, dtype=torch.float64))
         wanted = centres * (edges / hz_to_kaldi(self.high_hz))[:, None]
         return _read_off(tensor, centres, wanted)

@@ -9,13 +9,10 @@ for each level frame what to take off in each of the Mel frames that it stands f
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import Generator, Tensor, nn
 
-from hearless.dsp.octave_bands import interval_of
-from hearless.enhancers._folding import require_target
 from hearless.enhancers._sounding import mel_axes, sounded
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
 from hearless.interfaces import Axes, HearlessError
@@ -71,11 +68,9 @@ class LightTranscoder(nn.Module):
         self.pinv = PINVTranscoder(target=target, interval=interval, bands=bands, octaves=octaves)
         self._apart = seconds_apart
         self._name, self.n_bands = target, self.pinv.n_bands
-        self._target = require_target(target, "LightTranscoder")
-        n_levels = interval_of(interval, "LightTranscoder").rate_hz
         self.first = nn.Sequential(nn.ReplicationPad2d(PAD), nn.Conv2d(1, channels, KERNEL), nn.ReLU())
         self.blocks = nn.ModuleList(_block(channels) for _ in range(blocks))
-        self.last = nn.Conv2d(channels, math.ceil(self.pinv.n_frames(n_levels) / n_levels), 1)
+        self.last = nn.Conv2d(channels, self.pinv.parts, 1)
         for parameter in self.last.parameters():
             parameter.data.mul_(START)
 
@@ -88,9 +83,9 @@ class LightTranscoder(nn.Module):
         return self.pinv.in_seconds(self._transcode, features) if self._apart else self._transcode(features)
 
     def _transcode(self, features: Tensor) -> Tensor:
-        rough: Tensor = self.pinv(features)
-        target = self._target
-        x = self.first((self.pinv.at_the_levels(features) - target.centre) / target.spread)
+        mel, target = self.pinv.mel(features), self.pinv.target
+        rough = self.pinv.filled_in(mel)
+        x = self.first((target.log(mel).unsqueeze(1) - target.centre) / target.spread)
         for block in self.blocks:
             x = x + block(x)
         fine = self.last(x).permute(0, 2, 3, 1).flatten(2)

@@ -11,6 +11,7 @@ published one, for windows of 1,024 and 512, is by a tone's peak bin), pre-empha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,9 +55,9 @@ class PINVTranscoder(nn.Module):
         super().__init__()
         if bands not in BANDS:
             raise HearlessError(f"PINVTranscoder: bands must be one of {', '.join(BANDS)}, got {bands!r}.")
-        self._name, self._target = target, require_target(target, "PINVTranscoder")
+        self._name, self.target = target, require_target(target, "PINVTranscoder")
         self._levels_per_s = interval_of(interval, "PINVTranscoder").rate_hz
-        self.n_bands = self._target.n_bands
+        self.n_bands = self.target.n_bands
         self._n_levels, self._apart = len(bands_of(octaves, "PINVTranscoder")), seconds_apart
         self._exact = folded(target, interval, bands, octaves)
         self.register_buffer("matrix", self._exact.float(), persistent=False)
@@ -67,32 +68,42 @@ class PINVTranscoder(nn.Module):
         Raises:
             HearlessError: another number of bands, or no frames.
         """
+        return self.in_seconds(self._transcode, features) if self._apart else self._transcode(features)
+
+    def in_seconds(self, transcode: Callable[[Tensor], Tensor], levels: Tensor) -> Tensor:
+        """Return what ``transcode`` makes of levels second by second, put behind one another."""
+        self._check(levels)
+        return by_second(transcode, levels, self._levels_per_s, self.target.last_frame)
+
+    def _transcode(self, features: Tensor) -> Tensor:
+        return self.filled_in(self.mel(features))
+
+    def mel(self, features: Tensor) -> Tensor:
+        """Return the Mel power ``[batch, band, frame]`` at the frames of the levels, before any time is filled in.
+
+        Raises:
+            HearlessError: as `forward`.
+        """
+        self._check(features)
+        matrix = self.get_buffer("matrix") if features.dtype == torch.float32 else self._exact.to(features)
+        return matrix @ (10.0 ** (features[:, 0] / 10.0))
+
+    def filled_in(self, mel: Tensor) -> Tensor:
+        """Return features ``[batch, 1, band, frame]`` of `mel`, straight lines between its frames."""
+        n_frames = self.target.n_frames(mel.shape[2], self._levels_per_s)
+        return self.target.log(nn.functional.interpolate(mel, size=n_frames, mode="linear")).unsqueeze(1)
+
+    def _check(self, features: Tensor) -> None:
         if features.ndim != 4 or features.shape[1:3] != (1, self._n_levels) or features.shape[3] < 1:
             raise HearlessError(
                 f"PINVTranscoder: levels must be [batch, 1, band, frame], got {list(features.shape)}; give the "
                 f"{self._n_levels} bands and one frame or more of the frontend BandLevels."
             )
-        return self.in_seconds(self._transcode, features) if self._apart else self._transcode(features)
 
-    def in_seconds(self, transcode: Callable[[Tensor], Tensor], levels: Tensor) -> Tensor:
-        """Return what ``transcode`` makes of levels second by second, put behind one another."""
-        return by_second(transcode, levels, self._levels_per_s, self._target.last_frame)
-
-    def _transcode(self, features: Tensor) -> Tensor:
-        mel, n_frames = self._mel(features), self.n_frames(features.shape[3])
-        return self._target.log(nn.functional.interpolate(mel, size=n_frames, mode="linear")).unsqueeze(1)
-
-    def n_frames(self, n_levels: int) -> int:
-        """Return the Mel frames of so many levels."""
-        return self._target.n_frames(n_levels, self._levels_per_s)
-
-    def at_the_levels(self, features: Tensor) -> Tensor:
-        """Return features ``[batch, 1, band, frame]`` at the frames of the levels, before any time is filled in."""
-        return self._target.log(self._mel(features)).unsqueeze(1)
-
-    def _mel(self, features: Tensor) -> Tensor:
-        matrix = self.get_buffer("matrix") if features.dtype == torch.float32 else self._exact.to(features)
-        return matrix @ (10.0 ** (features[:, 0] / 10.0))
+    @property
+    def parts(self) -> int:
+        """The most Mel frames that begin within one frame of levels."""
+        return math.ceil(self.target.n_frames(self._levels_per_s, self._levels_per_s) / self._levels_per_s)
 
     def axes(self, n_frames: int) -> Axes:
         """Say where so many Mel frames lie."""
