@@ -21,7 +21,7 @@ from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.evaluate import Evaluated
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
-from hearless.interfaces import HearlessError, Prediction
+from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader, open_store, read_table
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.pipeline import PipelineSpec
@@ -79,13 +79,16 @@ class Power(nn.Module):
 
     n_classes = 2
 
-    def observe(self, waveform: Tensor, rate_hz: int, devices: object = ()) -> Tensor:
-        return waveform
+    def hear(self, batch: Batch, torch_device: str = "cpu") -> tuple[Tensor, None]:
+        return batch.waveform, None
 
-    def forward(self, observation: Tensor) -> Prediction:
+    def before(self, part: str, features: Tensor, keep: None) -> Tensor:
+        return features
+
+    def onward(self, part: str, entering: Tensor) -> Prediction:
         assert not self.training
         assert not torch.is_grad_enabled()
-        logits = torch.stack([observation.sum(-1), observation.square().sum(-1)], -1)
+        logits = torch.stack([entering.sum(-1), entering.square().sum(-1)], -1)
         return Prediction(logits, logits)
 
 

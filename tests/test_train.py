@@ -28,6 +28,7 @@ from hearless.captures.low_rate import LowRate
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
+from hearless.heads.score_mlp import ScoreMLP
 from hearless.interfaces import HearlessError
 from hearless.loading import Loader, Table, generator, open_store, read_table
 from hearless.objectives.attention_transfer import AttentionTransfer
@@ -40,6 +41,7 @@ from hearless.objectives.self_distillation import SelfDistillation
 from hearless.pipeline import Pipeline, PipelineSpec
 from hearless.quantize import Quantized
 from hearless.recipe import Recipe, Stage
+from hearless.resting import Kept
 from hearless.run import Run, load_tensors, save_tensors
 from hearless.teachers import Trained
 from hearless.teaching import Running
@@ -495,13 +497,13 @@ def test_maps_are_asked_for_only_where_they_are_compared(
 ) -> None:
     """FitNets in its own order: hints alone, then logits; nothing above the hinted map learns at first."""
     asked: list[bool] = []
-    judge = Pipeline.judge
+    onward = Pipeline.onward
 
     def watched(self: Pipeline, *arguments: Tensor, maps: bool = False) -> object:
         asked.append(maps)
-        return judge(self, *arguments, maps=maps)
+        return onward(self, *arguments, maps=maps)
 
-    monkeypatch.setattr(Pipeline, "judge", watched)
+    monkeypatch.setattr(Pipeline, "onward", watched)
     hints = Stage((spec.spec(Hints, maps="features.6", hard_weight=0.0),), 1)
     recipe = recipe_of(hints, Stage((spec.spec(SelfDistillation),), 1), teacher=Trained(recipe_of()))
     made = training(recipe, explain=Running((finer_teacher(),)))
@@ -744,3 +746,71 @@ def test_what_int8_cannot_do_is_refused_before_any_epoch(
     with pytest.raises(HearlessError, match="backend must be one of onnx, executorch, got 'tflite'"):
         made.fit()
     assert made.run.metrics() == []
+
+
+# --- what rests is heard once ---------------------------------------------------------------------------------------
+
+
+def with_head(calls: list[int]) -> Pipeline:
+    """Return a pipeline with a head, whose classifier notes the size of each batch that it hears."""
+    plain = student()
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        head = ScoreMLP(n_classes=3, n_scores=3, hidden=4)
+    plain.classifier.register_forward_pre_hook(lambda module, heard: calls.append(len(heard[0])))
+    return Pipeline(capture=plain.capture, frontend=plain.frontend, classifier=plain.classifier, head=head)
+
+
+HEAD = replace(
+    recipe_of(Stage(LOSS, 4)), stages=(Stage(LOSS, 4, trains=("head",)),),
+    student=replace(STUDENT, head=spec.spec(ScoreMLP, n_scores=3, hidden=4)),
+)  # fmt: skip
+
+
+def test_a_head_learns_the_same_from_what_its_classifier_said_once(
+    training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, always = list[int](), list[int]()
+    kept = training(HEAD, run="once", pipeline=with_head(once))
+    kept.fit()
+    monkeypatch.setattr(sys.modules[Training.__module__], "known", lambda *arguments: None)
+    monkeypatch.setattr(sys.modules[Training.__module__], "Kept", lambda: Kept(limit=0))
+    fresh = training(HEAD, run="always", pipeline=with_head(always))
+    fresh.fit()
+    assert (sum(once), sum(always)) == (2 + 12 + 12, 2 + 4 * (12 + 12))  # a look, clips, validation
+    for key, value in weights(fresh).items():
+        torch.testing.assert_close(weights(kept)[key], value, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(weights(kept)["head.output.weight"], with_head([]).state_dict()["head.output.weight"])
+
+
+def test_a_killed_training_of_a_head_resumes_to_the_same_bits(
+    training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = (training(HEAD, run=name, pipeline=with_head([])) for name in ("whole", "killed"))
+    whole.fit()
+    killed.tick = stop_at(3, 6)
+    with pytest.raises(KilledError):
+        killed.fit()
+    resumed = training(HEAD, run="killed", pipeline=with_head([]))
+    resumed.fit()
+    assert same(weights(resumed), weights(whole))
+    assert without_seconds(resumed.run) == without_seconds(whole.run)
+
+
+def test_clips_that_change_are_heard_anew_in_each_epoch(training: Callable[..., Training]) -> None:
+    calls = list[int]()
+    recipe = replace(HEAD, augmentations=(spec.spec(TimeRoll),))
+    training(recipe, pipeline=with_head(calls)).fit()
+    assert sum(calls) >= 4 * 12 + 12
+
+
+def test_a_teacher_hears_the_validation_clips_once(training: Callable[..., Training]) -> None:
+    heard = list[int]()
+    teacher = student(1).eval()
+    teacher.classifier.register_forward_pre_hook(lambda module, features: heard.append(len(features[0])))
+    recipe = replace(recipe_of(Stage(LOSS, 3), teacher=Trained(recipe_of())), classes="yamnet", select="last")
+    made = training(recipe, explain=Running((teacher,)))
+    made.fit()
+    assert sum(heard) == 2 + 3 * 12 + 12  # a look, each step, validation
+    again = evaluate.predictions(made.pipeline, made.validation, explain=Running((teacher,)))
+    assert made.run.metrics()[-1]["validation_kl"] == evaluate.measures(again, multi_label=False)["kl"]

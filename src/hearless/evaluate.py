@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from hearless import calibration, metrics
 from hearless.calibration import Calibration
 from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader
-from hearless.pipeline import Pipeline
+from hearless.pipeline import PARTS, Pipeline
 from hearless.plural import plural
 from hearless.provenance import environment
 from hearless.report import SPREAD, Report, compared
 from hearless.report import Row as ReportRow
+from hearless.resting import Kept
 from hearless.run import Predictions, Run
 from hearless.splits import natural
 from hearless.statistics import (
@@ -43,19 +45,24 @@ Explain = Callable[[Batch], Prediction]
 
 
 def predictions(
-    pipeline: Pipeline, loader: Loader, *, torch_device: str = "cpu", explain: Explain | None = None
-) -> Predictions:
-    """Return what the pipeline, in eval mode, says of every clip of the loader; with ``explain``, beside a teacher."""
+    pipeline: Pipeline, loader: Loader, *, torch_device: str = "cpu", explain: Explain | None = None,
+    part: str = PARTS[0], kept: Kept | None = None,
+) -> Predictions:  # fmt: skip
+    """Return what the pipeline, in eval mode, says of every clip of the loader; with ``explain``, beside a teacher.
+
+    ``kept`` holds what enters ``part``, and what the teacher says, for the next call on the same loader.
+    """
+    kept = kept or Kept(limit=0)
     was_training = pipeline.training
     pipeline.eval()
     said, referred, distance = (_Mean(len(loader.clips)) for _ in range(3))
     with torch.inference_mode():
-        for batch, rows, share in loader.windows():
-            one = pipeline(pipeline.observe(batch.waveform.to(torch_device), batch.rate_hz, batch.devices))
+        for place, (batch, rows, share) in enumerate(loader.windows()):
+            one = pipeline.onward(part, kept.of((part, place), partial(_entering, pipeline, part, batch, torch_device)))
             if explain is None:
                 said.add(rows, share, one.logits)
                 continue
-            other = explain(batch)
+            other = kept.of(("teacher", place), partial(explain, batch))
             said.add(rows, share, one.logits.double().sigmoid())
             referred.add(rows, share, other.logits.double().sigmoid())
             distance.add(rows, share, differences(one, other)[:, None])
@@ -70,6 +77,10 @@ def predictions(
     first = np.eye(reference.shape[1], dtype=np.float32)[reference.argmax(1)]
     apart = distance.value[:, 0].astype(np.float32)
     return Predictions(ids, first, _logit(said.value), groups, reference, apart, devices)
+
+
+def _entering(pipeline: Pipeline, part: str, batch: Batch, torch_device: str) -> Tensor | Prediction:
+    return pipeline.before(part, *pipeline.hear(batch, torch_device))
 
 
 @dataclass

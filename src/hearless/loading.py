@@ -299,6 +299,12 @@ class Loader:
             yield batch, np.array([i for i, _ in part]), np.array(lengths) / self.n_samples
 
     @property
+    def repeats(self) -> bool:
+        """Whether each epoch serves every clip as it is: nothing is drawn but the order."""
+        drawn = self.augmentations or self.background
+        return not drawn and all(len(self.store.waveform(clip)) <= self.n_samples for clip in self.clips)
+
+    @property
     def n_samples(self) -> int:
         """Samples of each waveform."""
         return round(self.clip_s * self.store.rate_hz)

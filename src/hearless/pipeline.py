@@ -156,10 +156,26 @@ class Pipeline(nn.Module):
 
     def judge(self, features: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
         """Classify features; ``keep`` masks inside the classifier, after its input normalisation."""
+        return self.onward(PARTS[0], features, keep, maps=maps)
+
+    def before(self, part: str, features: Tensor, keep: Tensor | None = None) -> Tensor | Prediction:
+        """Return what enters a part: features, for the head what the classifier says of them."""
+        if part == "enhancer":
+            return features
         if self.enhancer is not None:
             features = cast(Enhancer, self.enhancer)(features)
-        prediction = cast(Classifier, self.classifier)(features, keep, maps=maps)
-        return prediction if self.head is None else cast(Head, self.head)(prediction)
+        return features if part == "classifier" else cast(Classifier, self.classifier)(features, keep)
+
+    def onward(
+        self, part: str, entering: Tensor | Prediction, keep: Tensor | None = None, *, maps: bool = False
+    ) -> Prediction:  # fmt: skip
+        """Classify what enters a part (see `before`)."""
+        if isinstance(entering, Tensor):
+            features = entering
+            if part == "enhancer" and self.enhancer is not None:
+                features = cast(Enhancer, self.enhancer)(features)
+            entering = cast(Classifier, self.classifier)(features, keep, maps=maps)
+        return entering if self.head is None else cast(Head, self.head)(entering)
 
     def forward(self, observation: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
         """Classify an observation ``[batch, time]`` (or levels)."""

@@ -21,9 +21,10 @@ from hearless import evaluate
 from hearless.adapters import adapt, is_adapted, merged, output_layers, rest
 from hearless.interfaces import Batch, HearlessError, Objective, Prediction, Scheduled
 from hearless.loading import Loader, generator
-from hearless.pipeline import Pipeline
+from hearless.pipeline import PARTS, Pipeline
 from hearless.quantize import Quantized, convert, freeze_norms, freeze_ranges, prepare_qat
 from hearless.recipe import Recipe, Stage
+from hearless.resting import Entering, Kept, Known, first_trained, known
 from hearless.run import Run, flatten_optimizer, load_tensors, restore_optimizer, save_tensors
 from hearless.teaching import Explain, draw_key_of
 
@@ -231,6 +232,8 @@ class _Stage:
         if stage.adapters:
             put_adapters(training.pipeline, training.recipe, stage, training.seed)
         parameters = wake(training.pipeline, training.recipe, stage)
+        self.part = PARTS[0] if self.maps else first_trained(training.pipeline, stage.trains)
+        self.kept = Kept()
         self._bind()
         parameters += [parameter for objective in self.objectives for parameter in objective.parameters()]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[stage.optimizer]
@@ -266,13 +269,16 @@ class _Stage:
     def fit(self) -> None:
         """Run the epochs that are left."""
         rows, start, best = self._resume()
+        with self.fabric.autocast():
+            again = None if self.maps else known(self.t.pipeline, self.part, self.t.training, self.t.torch_device)
         for epoch in range(start, self.first + self.stage.epochs):
             began = time.perf_counter()
             self._freeze((epoch - self.first) / self.stage.epochs)
-            terms = self._epoch(epoch)
+            terms = self._epoch(epoch, again)
             judged = final(self.t.pipeline)
             found = evaluate.predictions(
-                judged, self.t.validation, torch_device=self.t.torch_device, explain=self.t.beside
+                judged, self.t.validation, torch_device=self.t.torch_device, explain=self.t.beside, part=self.part,
+                kept=self.kept,
             )  # fmt: skip
             if self.t.judge and epoch >= self.t.n_epochs - self.t.recipe.average_last:
                 self.t.judge(judged, epoch + 1)
@@ -312,7 +318,7 @@ class _Stage:
             if over >= self.stage.ranges_until:
                 freeze_ranges(network)
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
+    def _epoch(self, epoch: int, again: Known | None) -> dict[str, float]:
         key = draw_key_of(self.t.explain)
         loader, clips, began = self.t.training, 0, time.perf_counter()
         sums: dict[str, float] = {}
@@ -324,7 +330,7 @@ class _Stage:
                 objective.at(done)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            terms = self._step(batch, epoch, step)
+            terms = self._step(batch, epoch, step, again)
             clips += len(batch.clips)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
@@ -334,13 +340,13 @@ class _Stage:
                 self.t.tick(Tick(epoch + 1, self.t.n_epochs, clips, len(loader.clips), speed, means))
         return {name: value / clips for name, value in sums.items()}
 
-    def _step(self, batch: Batch, epoch: int, step: int) -> dict[str, float]:
+    def _step(self, batch: Batch, epoch: int, step: int, again: Known | None) -> dict[str, float]:
         torch.manual_seed(int(generator("step", self.t.seed, epoch, step).integers(2**62)))
-        with torch.no_grad():
-            features, keep = self.t.pipeline.hear(batch, self.t.torch_device)
+        with torch.no_grad(), self.fabric.autocast():
+            entering, keep = (again(batch), None) if again else self._hear(batch)
         teacher = self.t.explain(batch, epoch, maps=self.maps) if self.t.explain else None
         with self.fabric.autocast():
-            student = self.t.pipeline.judge(features, keep, maps=self.maps)
+            student = self.t.pipeline.onward(self.part, entering, keep, maps=self.maps)
         terms = self._terms(student, teacher, batch)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -352,6 +358,11 @@ class _Stage:
         self.fabric.backward(loss)
         self.optimizer.step()
         return {name: float(value.detach()) for name, value in {"loss": loss, **terms}.items()}
+
+    def _hear(self, batch: Batch) -> tuple[Entering, Tensor | None]:
+        """Return what enters the first part that trains, and the keep mask that goes with it."""
+        features, keep = self.t.pipeline.hear(batch, self.t.torch_device)
+        return self.t.pipeline.before(self.part, features, keep), keep
 
     def _terms(self, student: Prediction, teacher: Prediction | None, batch: Batch) -> dict[str, Tensor]:
         target, weight = batch.target.to(self.t.torch_device), batch.weight.to(self.t.torch_device)
