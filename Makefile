@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types floors unit bench clean
+.PHONY: demo test lint types floors unit bench tables clean
 
 demo: $(READY)
 	$(BIN)/hearless demo
@@ -31,6 +31,9 @@ unit: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/run.py
+
+tables: $(READY)
+	$(BIN)/python bench/tables.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -198,6 +198,13 @@ class Report:
         parts += self._provenance()
         return "\n\n".join(part for part in parts if part) + "\n"
 
+    def brief(self) -> str:
+        """Return the table, what holds for all rows and the paired tests as Markdown; the rest stands elsewhere."""
+        of_rows = tuple(f"{row.label}: " for row in self.rows)
+        said = [line for line in self.remarks() if not line.startswith(of_rows)]
+        tests = markdown_table(*self.comparisons(), left=1) if self.tests else ""
+        return "\n\n".join(part for part in (self.task, self.table(), _bullets(said), tests) if part) + "\n"
+
     def header(self) -> list[str]:
         """Return the column headings of the table that people read."""
         published = self._published()
