@@ -24,6 +24,7 @@ import hearing
 import level_logs
 import measure
 import plain
+import studying
 import teachers
 import training
 
@@ -186,3 +187,12 @@ def test_deploying_is_measured(monkeypatch, tmp_path):
     names = ("front end by products", "operator")
     said = [deploying.runner(tmp_path / f"{name}.onnx", clip)()[0] for name in names]
     np.testing.assert_allclose(*said, atol=1e-3)
+
+
+def test_studies_are_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(studying, "RATES_HZ", (1000,))
+    (row,) = studying.rows(tmp_path, repeats=1, n_clips=40, clip_s=0.5)
+    assert row.ours > 0
+    assert row.ratio > 1  # one teacher for three rows in place of three
+    trained = [len(list((tmp_path / name / "runs").glob("*/*/done.json"))) for name in ("together0", "apart0-3")]
+    assert trained == [4, 2]  # 16 kHz, fine-tuned, BASD, CSSD; BASD and its teacher
