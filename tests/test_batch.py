@@ -132,6 +132,25 @@ def test_killed_it_goes_on_to_the_same_bytes(sounds: Path, tmp_path: Path) -> No
     ]
 
 
+def test_two_calls_do_not_write_one_table(sounds: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    said = list[str]()
+
+    def meanwhile(done: int, total: int, path: object) -> None:
+        with pytest.raises(
+            HearlessError, match=r"out\.csv must be written by one call at a time, another one is at it"
+        ):
+            write(listener(), sounds, out)
+        write(listener(), sounds, tmp_path / f"other{done}.csv")
+        said.append(str(path))
+
+    write(listener(), sounds, out, on_progress=meanwhile)
+    assert len(said) == 13
+    assert out.read_bytes() == (tmp_path / "other1.csv").read_bytes()
+    write(listener(), sounds, out)
+    assert not list(tmp_path.glob("*.lock"))
+
+
 @pytest.mark.parametrize("kept", [0, 1, 40, 0.3, 0.6, 0.999])
 def test_cut_anywhere_the_journal_is_gone_on_with(sounds: Path, tmp_path: Path, kept: float) -> None:
     out, journal = tmp_path / "x.csv", tmp_path / "x.csv.journal.jsonl"

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from hearless import events, predict, writing
 from hearless.interfaces import HearlessError
@@ -80,20 +82,44 @@ def write(
         on_progress: told after each file how many are done, how many there are, and the file.
 
     Raises:
-        HearlessError: options that break a rule, or a journal of another model or other options.  A file that cannot
-            be read raises nothing: it is among ``broken``.
+        HearlessError: options that break a rule, a journal of another model or other options, or one that another
+            call is writing.  A file that cannot be read raises nothing: it is among ``broken``.
     """
     out, wanted = Path(out), wanted or Wanted()
     form = writing.format_of(out, form)
     found = predict.found([paths] if isinstance(paths, (str, Path)) else list(paths))
     _check(wanted, out, form, len(found))
-    journal = _Journal(out, _said(listener, name, wanted))
-    pending = [path for path in found if not journal.knows(path)]
-    if pending:
-        _hear(listener, pending, journal, wanted, on_progress)
-    _render(journal, found, out, form, wanted, listener)
+    with _alone(out):
+        journal = _Journal(out, _said(listener, name, wanted))
+        pending = [path for path in found if not journal.knows(path)]
+        if pending:
+            _hear(listener, pending, journal, wanted, on_progress)
+        _render(journal, found, out, form, wanted, listener)
     errors = ((str(path), journal.entry(path)["error"]) for path in found)
     return Written(out, len(found), len(pending), tuple((path, error) for path, error in errors if error))
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold a table's journal, which ends with the process however it ends; nobody else may write it meanwhile."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_beside(out, ".lock"), blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise HearlessError(
+            f"{out} must be written by one call at a time, another one is at it; wait for it, or write to another file."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # of systems that do not delete a file in use
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def _beside(out: Path, ending: str) -> Path:
+    return out.with_name(f"{out.name}.journal{ending}")
 
 
 def _check(wanted: Wanted, out: Path, form: str, n_files: int) -> None:
@@ -116,11 +142,10 @@ class _Journal:
     """What is known of each file, in ``OUT.journal.jsonl``: where its line begins, and of which content it is."""
 
     def __init__(self, out: Path, said: Mapping[str, Any]) -> None:
-        self.path, self.said = out.with_name(out.name + ".journal.jsonl"), json.loads(json.dumps(said))
+        self.path, self.said = _beside(out, ".jsonl"), json.loads(json.dumps(said))
         self._lines: dict[str, tuple[int, int]] = {}
         self._contents: dict[str, list[int] | None] = {}
         self.n_bytes = 0
-        out.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_file():
             self._read(out)
 
@@ -209,6 +234,7 @@ def _hear(
         for path, content, one in zip(pending, map(_content, pending), said, strict=False):
             rows = _events(listener, one, wanted) if wanted.events and not one.error else list(predict.rows(one))
             yield {"path": str(path), "content": content, "seconds": one.seconds, "error": one.error, "rows": rows}
+        next(said, None)  # it tells of a file once it is asked for the next
 
     said = predict.predict(
         listener, pending, hop_s=wanted.hop_s, top=wanted.top, windows=wanted.windows or wanted.events,

@@ -17,7 +17,7 @@ from hearless.plural import plural
 
 def levels(
     clip: Annotated[Path, typer.Argument(help="A sound file of any length.")],
-    out: Annotated[Path, typer.Option("--to", help="CSV, TSV, Parquet, NPY or HDF5, by its extension.")],
+    out: Annotated[Path, typer.Option("--out", "--to", help="CSV, TSV, Parquet, NPY or HDF5, by its extension.")],
     interval: Annotated[str, typer.Option(help="fast (125 ms) or slow (1 s).")] = "fast",
     bands: Annotated[str, typer.Option(help="published (paper 003) or iec61260 (as real meters).")] = "published",
     octaves: Annotated[str, typer.Option(help="1/3 (29 bands) or 1/1 (10 bands).")] = "1/3",

@@ -24,7 +24,7 @@ DATA = "TAU2022Mobile"
 FEATURES = (1, 1, 256, 64)
 """What one second is to a student."""
 
-WORDS = {"none": "no teacher", "mean": "averaged teachers", "fitted": "fused teachers"}
+HOW = {"none": "no teacher", "mean": "averaged teachers", "fitted": "fused teachers"}
 
 
 def one(each: Sequence[Settings], rates: Sequence[int]) -> Settings:

@@ -8,7 +8,7 @@ from typing import cast
 
 from hearless.recipe import Recipe
 from hearless.recipes.ds_flexinet import student, teacher
-from hearless.recipes.ds_flexinet._tables import BACKBONES, DATA, WORDS, made, one, printed, table, tested
+from hearless.recipes.ds_flexinet._tables import BACKBONES, DATA, HOW, made, one, printed, table, tested
 from hearless.recipes.ds_flexinet.settings import Settings
 from hearless.study import Row, Study
 
@@ -25,14 +25,14 @@ def study(
     settings = one(each, rates)
     fold, folds = tested(settings, folds)
     rows = []
-    for how, words in WORDS.items():
+    for how, words in HOW.items():
         recipe = student.recipe(replace(settings, how=how), fold)
         paper = printed("table4", variant=PAPER[how])
         rows.append(made(words, {"network": settings.size}, recipe, paper, name=f"sm4, {words}"))
     for label, trained in teacher.every(settings, fold).items():
         recipe = cast(Recipe, trained.recipe)
         rows.append(Row(label, {"network": recipe.student.classifier.name}, (recipe,), seeds=(trained.seed or 0,)))
-    none, mean, fitted = WORDS.values()
+    none, mean, fitted = HOW.values()
     compare = [(mean, none), (fitted, none), (fitted, mean)]
     return table("table4", "No teacher, averaged and fused ones", rows, compare, settings, folds=folds, seeds=seeds,
                  task=task)  # fmt: skip
