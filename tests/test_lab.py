@@ -340,7 +340,7 @@ def test_fused_and_stored_teachers_teach(watched: Watched) -> None:
     low = Trained(LOW)
     watched.run(taught(Fused((Trained(UPPER), low)), stored_draws=2, stages=(replace(SOFT, epochs=3),)), "1", 0)
     assert watched.made == ["x/upper fold1-seed0", "x/low fold1-seed0", "x/student fold1-seed0"]
-    stored = sorted(path.name for path in (watched.runs / "logits").glob("*/*"))
+    stored = sorted(path.name for path in (watched.runs / "logits").glob("*/*.npy"))
     assert stored == ["draw0.npy", "draw0.npy", "draw1.npy", "draw1.npy"]  # each teacher's own
 
 

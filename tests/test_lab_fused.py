@@ -172,7 +172,9 @@ def test_logits_of_an_early_run_are_found(watched: Watched, passes: list[tuple[i
 def test_an_interrupted_pass_goes_on_and_damage_is_said(watched: Watched, passes: list[tuple[int, Any]]) -> None:
     run = watched.run(student(), "1", 0)
     folders = sorted((watched.runs / "logits").iterdir())
-    assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [["draw0.npy", "draw1.npy"]] * 2
+    assert [sorted(path.name for path in folder.glob("*.npy")) for folder in folders] == [
+        ["draw0.npy", "draw1.npy"]
+    ] * 2
     (folders[0] / "draw1.npy").unlink()
     shutil.rmtree(run.path)
     watched.run(student(), "1", 0)

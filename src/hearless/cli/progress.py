@@ -18,8 +18,8 @@ BAR = 10
 
 
 @contextmanager
-def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
-    """Yield a lab that shows decoding and training as progress bars on stderr."""
+def watched_lab(runs: Path, root: Path, torch_device: str, jobs: int = 1) -> Iterator[Lab]:
+    """Yield a lab that shows decoding and training as progress bars on stderr, one for each run side by side."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -39,12 +39,13 @@ def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
         tasks: dict[str, TaskID] = {}
 
         def task(name: str, total: int) -> TaskID:
-            if name not in tasks:
-                for old in tasks.values():
-                    bars.remove_task(old)
-                tasks.clear()
-                tasks[name] = bars.add_task(name.rpartition("/")[2], total=total, words="")
-            return tasks[name]
+            shown = tasks.pop(name, None)
+            if shown is None:
+                while len(tasks) >= jobs:  # the one that has not moved for longest is over
+                    bars.remove_task(tasks.pop(next(iter(tasks))))
+                shown = bars.add_task(name.rpartition("/")[2], total=total, words="")
+            tasks[name] = shown
+            return shown
 
         def tick(name: str, at: Tick) -> None:
             done = (at.epoch - 1) * at.n_clips + at.clips
@@ -59,7 +60,7 @@ def watched_lab(runs: Path, root: Path, torch_device: str) -> Iterator[Lab]:
         def say(text: str) -> None:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-        yield Lab(runs, root, torch_device=torch_device, say=say, tick=tick, decoding=decoding)
+        yield Lab(runs, root, torch_device=torch_device, say=say, tick=tick, decoding=decoding, jobs=jobs)
 
 
 def fitting(name: str, words: Sequence[str], width: int) -> tuple[str, str]:

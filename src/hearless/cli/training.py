@@ -83,7 +83,9 @@ def study(
     rates: Annotated[str, typer.Option(help="Such as 1000,2000. Default: the study's.")] = "",
     runs: Runs = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="Folder of the table (default: RUNS/studies/NAME).")] = None,
-    torch_device: Device = "cpu", settings: Set = None, as_json: Json = False,
+    torch_device: Device = "cpu",
+    jobs: Annotated[int, typer.Option(help="Runs trained side by side, by as many processes.")] = 1,
+    settings: Set = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Run every row of a study and print its table; killed, it resumes where it stopped."""
     from hearless import door
@@ -92,7 +94,7 @@ def study(
     own = labels or root or dataset
     _, folder = door.dataset(dataset, labels, root, by_name(mapping)) if own else door.dataset("esc50")
     place = out or runs / "studies" / name
-    with watched_lab(runs, folder, torch_device) as lab:
+    with watched_lab(runs, folder, torch_device, jobs) as lab:
         report = door.study(
             name, lab=lab, labels=labels, root=root, dataset_name=dataset, mapping=by_name(mapping),
             backbones=backbone or [], weights=weights, folds=parted(folds),

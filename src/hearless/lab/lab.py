@@ -45,6 +45,8 @@ class Lab:
         say: told in words what happens (found, trains, evaluates).
         tick: told where the training under way stands.
         decoding: told how far decoding is.
+        jobs: how many runs of a study are made side by side, by as many processes.
+        failed: why runs failed, by their folders; none is tried twice.
         started: which weights were shown to fit which networks (see `hearless.lab.starting.check_start`).
     """
 
@@ -54,13 +56,17 @@ class Lab:
     say: Callable[[str], None] = lambda text: None
     tick: Callable[[str, Tick], None] = lambda name, tick: None
     decoding: Progress | None = None
+    jobs: int = 1
     _tables: dict[Spec, Table] = field(default_factory=dict)
     _stores: dict[tuple[str, int], AudioStore] = field(default_factory=dict)
     _rates: dict[str, int] = field(default_factory=dict)
     _checked: dict[str, int] = field(default_factory=dict)
     started: set[Hashable] = field(default_factory=set)
+    failed: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise HearlessError(f"jobs must be at least 1, got {self.jobs}; one run for each core is a good number.")
         try:
             torch.empty(0, device=self.torch_device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -137,9 +143,15 @@ class Lab:
         return run
 
     def _locked_make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
+        if run.path in self.failed:
+            raise HearlessError(self.failed[run.path])
         with run.locked():
             if not run.done or not has_weights(run, recipe):
-                self._make(run, recipe, fold, seed, part)
+                try:
+                    self._make(run, recipe, fold, seed, part)
+                except HearlessError as error:
+                    self.failed[run.path] = str(error)
+                    raise
 
     def _make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
         make(self, run, recipe, fold, seed, part)

@@ -79,6 +79,12 @@ def generations(recipe: Recipe) -> list[Recipe]:
     return list(dict.fromkeys(found))
 
 
+def trained(recipe: Recipe) -> list[Trained]:
+    """Return the runs that a recipe's own start from or learn from, but for the copies of cross-fitted teachers."""
+    named = (*_each(recipe.initial), *_each(recipe.teacher))
+    return [one for one in named if isinstance(one, Trained)]
+
+
 def _each(teacher: Teacher | None) -> list[Teacher]:
     """Return a teacher's members, the last first; itself where it is not fused; none for None."""
     if isinstance(teacher, Fused):

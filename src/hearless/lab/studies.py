@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hearless import details, evaluate
 from hearless.costs import costs
 from hearless.interfaces import HearlessError
+from hearless.lab import side_by_side
 from hearless.lab.named import captures, generations, run_name, starts
+from hearless.lab.side_by_side import Task
 from hearless.lab.starting import check_start
 from hearless.labels import label_names
 from hearless.provenance import code_commit
@@ -28,6 +31,10 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
     dataset = study.rows[0].options[0].dataset
     table, folds = lab.table(dataset), lab.folds(dataset, study.folds)
     check(lab, dict.fromkeys(one for row in study.rows for one in missing(lab, study, row, row.folds or folds)))
+    if lab.jobs > 1:
+        _make_all(lab, study, folds)
+    elif lab.torch_device == "cpu" and len(_all_open(lab, study, folds)) > 1 and (cores := os.cpu_count() or 1) > 1:
+        lab.say(f"one run after the other; with jobs={cores} (--jobs {cores}) as many side by side.")
     rows: list[evaluate.Evaluated] = []
     for row in study.rows:
         rows.append(row_of(lab, study, row, row.folds or folds))
@@ -43,19 +50,37 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
 
 def missing(lab: Lab, study: Study, row: Row, folds: Sequence[str]) -> Iterator[Recipe]:
     """Yield the recipes of a row that have runs to train; where a choice is still to come, whatever it may take."""
-    seeds = row.seeds or study.seeds
     for fold in folds:
-        where = _chosen_on(row, fold, folds)
-        choosing = row.chosen is None and len(row.options) > 1
-        judges = [one for one in row.judges if choosing and not _kept(lab, one, where, seeds[:1])]
+        tasks, decided = lacking(lab, study, row, fold, folds)
+        yield from dict.fromkeys(task.recipe for task in tasks)
+        if not decided:
+            yield from (one for one in row.options if not _kept(lab, one, fold, row.seeds or study.seeds))
+
+
+def lacking(lab: Lab, study: Study, row: Row, fold: str, folds: Sequence[str]) -> tuple[list[Task], bool]:
+    """Return a row's runs on a fold that can be trained now; False where more are to be chosen by them."""
+    seeds, where = row.seeds or study.seeds, _chosen_on(row, fold, folds)
+    if row.chosen is None and len(row.options) > 1:
+        judges = [one for one in row.judges if not _kept(lab, one, where, seeds[:1])]
         if judges:
-            yield from judges
-            yield from (one for one in row.options if not _kept(lab, one, fold, seeds))
-            continue
-        with suppress(HearlessError):  # a search that did not finish there: the row says so
-            recipe = row.options[lab.choose(row, where, seeds[0])]
-            if not _kept(lab, recipe, fold, seeds):
-                yield recipe
+            return [Task(one, where, seeds[0]) for one in judges], False
+    with suppress(HearlessError):  # a search that did not finish there: the row says so
+        recipe = row.options[lab.choose(row, where, seeds[0])]
+        return [Task(recipe, fold, seed) for seed in seeds if not _kept(lab, recipe, fold, [seed])], True
+    return [], True
+
+
+def _make_all(lab: Lab, study: Study, folds: Sequence[str]) -> None:
+    """Make what a study lacks, several runs side by side; what is chosen by them follows in the next round."""
+    while tasks := _all_open(lab, study, folds):
+        side_by_side.make(lab, tasks)
+
+
+def _all_open(lab: Lab, study: Study, folds: Sequence[str]) -> list[Task]:
+    """Return the runs that can be trained now and have not failed."""
+    places = [(row, fold) for row in study.rows for fold in row.folds or folds]
+    each = [task for row, fold in places for task in lacking(lab, study, row, fold, row.folds or folds)[0]]
+    return [task for task in each if task.path(lab) not in lab.failed]
 
 
 def check(lab: Lab, recipes: Iterable[Recipe]) -> None:

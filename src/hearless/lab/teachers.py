@@ -16,7 +16,7 @@ from hearless.loading import Loader
 from hearless.pipeline import Pipeline
 from hearless.plural import plural
 from hearless.recipe import Recipe, identity
-from hearless.run import Run
+from hearless.run import Run, alone
 from hearless.spec import digest, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 from hearless.teaching import (
@@ -68,7 +68,12 @@ class Teachers:
         if isinstance(teacher, Fused):
             return self._listening_together(teacher, training, draws)
         one = self.running(teacher)
-        return lambda: store(one, training, draws, own) if one else None
+
+        def listen() -> Explain | None:
+            with alone(own):
+                return store(one, training, draws, own) if one else None
+
+        return listen
 
     def _listening_together(self, teacher: Fused, training: Loader, draws: int) -> Callable[[], Explain]:
         """As `listening`, of several teachers: only those listen whose logits are missing, all in one pass."""
@@ -81,7 +86,8 @@ class Teachers:
                 who = plural(len(at_work), "teacher listens", "teachers listen")
                 clips = plural(len(self.bench.training), "clip")
                 self.lab.say(f"{who} to {plural(draws, 'draw')} of {clips}")
-            store_each(at_work, training, draws)
+            with alone(folders[0]):
+                store_each(at_work, training, draws)
             return stored_together(training, draws, folders, fusion, self.lab.torch_device)
 
         return listen
@@ -101,7 +107,8 @@ class Teachers:
             for one in teacher.teachers:
                 self._check_held_out(one)
             at_work = self._needed(teacher, folders, lambda folder: plain(loader, [folder]) is not None)
-            store_plain(at_work, loader)
+            with alone(folders[0]):
+                store_plain(at_work, loader)
             each = plain(loader, folders)
         if each is None:
             raise HearlessError(f"stored teacher logits in {folders[0].parent} vanished; run again.")

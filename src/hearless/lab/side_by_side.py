@@ -1,0 +1,155 @@
+"""Runs side by side: those that a study lacks, made by several processes that share its folder.
+
+A run begins once all runs that it starts from or learns from are there.  Each process has its share of the cores and
+ends with the one that began it; what a killed one leaves resumes as any run does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from hearless.interfaces import HearlessError
+from hearless.lab.named import recipe_of, run_name, seed_of, trained
+from hearless.recipe import Recipe, recipe_from_json
+from hearless.run import Run
+
+if TYPE_CHECKING:
+    from hearless.lab.lab import Lab
+    from hearless.train import Tick
+
+LOOK_S = 0.2
+"""Seconds between two looks at what the processes say; and between two steps of one training that are told of."""
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run to be made: a recipe on a fold with a seed."""
+
+    recipe: Recipe
+    fold: str
+    seed: int
+
+    def path(self, lab: Lab) -> Path:
+        """Return the run's folder."""
+        return lab.folder(self.recipe) / run_name(self.fold, self.seed)
+
+    def before(self) -> Iterator[Task]:
+        """Yield the runs that it starts from or learns from."""
+        for one in trained(self.recipe):
+            yield Task(recipe_of(one), one.fold_beside(self.fold), seed_of(one, self.seed))
+
+
+def make(lab: Lab, tasks: Sequence[Task]) -> None:
+    """Make these runs and those before them, ``lab.jobs`` at a time; why one failed is kept in ``lab.failed``."""
+    waiting = {path: task for task in tasks for path, task in _with_earlier(lab, task)}
+    with _pool(lab) as (pool, listen):
+        under_way: dict[Future[None], Path] = {}
+        while waiting or under_way:
+            for path, task in list(waiting.items()):
+                earlier = [one.path(lab) for one in task.before()]
+                if why := next((lab.failed[one] for one in earlier if one in lab.failed), ""):
+                    lab.failed[path] = why
+                    del waiting[path]
+                elif not any(one in waiting or one in under_way.values() for one in earlier):
+                    under_way[pool.submit(_make, task.recipe.to_json(), task.fold, task.seed)] = path
+                    del waiting[path]
+            done, _ = wait(under_way, LOOK_S, FIRST_COMPLETED)
+            listen()
+            for future in done:
+                _note(lab, under_way.pop(future), future)
+
+
+def _with_earlier(lab: Lab, task: Task) -> Iterator[tuple[Path, Task]]:
+    """Yield a run and those before it that are not there, the earliest first."""
+    for one in task.before():
+        yield from _with_earlier(lab, one)
+    path = task.path(lab)
+    if path not in lab.failed and not Run(path).done:
+        yield path, task
+
+
+def _note(lab: Lab, path: Path, future: Future[None]) -> None:
+    try:
+        future.result()
+    except HearlessError as error:
+        lab.failed[path] = str(error)
+
+
+@contextmanager
+def _pool(lab: Lab) -> Iterator[tuple[Executor, Callable[[], None]]]:
+    """Yield the processes, and what passes on to the lab what they have said since the last call."""
+    spawn = multiprocessing.get_context("spawn")  # a forked process could not use torch's threads
+    said = spawn.Queue()
+
+    def listen() -> None:
+        while True:
+            try:
+                kind, *words = said.get_nowait()
+            except Empty:
+                return
+            (lab.say if kind == "say" else lab.tick)(*words)
+
+    start = (type(lab), {"runs": lab.runs, "root": lab.root, "torch_device": lab.torch_device}, said)
+    with _share_of_cores(lab.jobs):
+        pool = ProcessPoolExecutor(lab.jobs, mp_context=spawn, initializer=_begin, initargs=start)
+        try:
+            yield pool, listen
+        finally:
+            pool.shutdown(cancel_futures=True)
+    listen()
+
+
+@contextmanager
+def _share_of_cores(jobs: int) -> Iterator[None]:
+    """Give each process that begins meanwhile its share of the cores, unless the user has said how many threads."""
+    share = max(1, (os.cpu_count() or 1) // jobs)
+    new = {name: str(share) for name in THREADS if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]
+
+
+_lab: Lab
+"""Of a process that makes runs for another."""
+
+
+def _begin(kind: type[Lab], where: dict[str, Any], said: multiprocessing.Queue[tuple[Any, ...]]) -> None:
+    """Begin a process: its lab tells the one that began it what it does, at most every `LOOK_S` of each training."""
+    global _lab
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    told_at: dict[str, float] = {}
+
+    def tick(name: str, at: Tick) -> None:
+        now = time.monotonic()
+        if now - told_at.get(name, -LOOK_S) >= LOOK_S:
+            told_at[name] = now
+            said.put(("tick", name, at))
+
+    _lab = kind(**where, say=lambda text: said.put(("say", text)), tick=tick)
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _make(recipe: dict[str, Any], fold: str, seed: int) -> None:
+    _lab.run(recipe_from_json(recipe), fold, seed)
