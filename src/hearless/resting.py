@@ -18,7 +18,7 @@ from hearless.interfaces import Batch, HearlessError, Prediction
 from hearless.loading import Loader
 from hearless.pipeline import PARTS, Pipeline
 
-LIMIT = 2**30
+LIMIT = 2**29
 """Bytes that one stage may keep."""
 
 Entering = Tensor | Prediction
