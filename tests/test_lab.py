@@ -255,6 +255,28 @@ def test_parts_that_never_learn_come_back_as_they_were(
     np.testing.assert_array_equal(again.logits, Predictions.load(run.predictions("test")).logits)
     heard = watched.heard_through(recipe, "1", 2, recipe.student)
     np.testing.assert_array_equal(again.logits, heard.logits)
+    elsewhere = evaluate.predictions(Lab(watched.runs, None).pipeline(run), bench.loader(bench.test))
+    np.testing.assert_array_equal(again.logits, elsewhere.logits)
+
+
+def test_without_data_what_a_run_started_from_must_be_there_once(watched: Watched) -> None:
+    recipe = replace(LOW, initial=Trained(UPPER), name="x/later")
+    run, upper = watched.run(recipe, "1", 0), watched.run(UPPER, "1", 0)
+    alone = Lab(watched.runs, None)
+    assert alone.folder(UPPER) == upper.path.parent
+    copy = watched.runs / "x-upper-copied"
+    shutil.copytree(upper.path.parent, copy)
+    with pytest.raises(HearlessError, match=r"must hold the runs of x/upper once, .* got .*upper-.*, .*upper-copied"):
+        alone.folder(UPPER)
+    shutil.rmtree(copy)
+    shutil.rmtree(upper.path / "checkpoints")
+    with pytest.raises(HearlessError, match="has lost its checkpoints"):
+        alone.with_weights(UPPER, "1", 0)
+    shutil.rmtree(upper.path.parent)
+    with pytest.raises(HearlessError, match="once, which others start from, got none"):
+        alone.folder(UPPER)
+    with pytest.raises(HearlessError, match="recordings of CsvLabels are asked for; name their folder"):
+        alone.run(run.recipe, "2", 0)
 
 
 # --- teachers -------------------------------------------------------------------------------------------------------

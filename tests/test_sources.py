@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.classifiers.yamnet import YAMNet
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.door import Model
+from hearless.door.model import Opening
+from hearless.dsp.octave_bands import nominal_hz
 from hearless.enhancers.pinv_transcoder import PINVTranscoder
 from hearless.frontends.band_levels import BandLevels
 from hearless.interfaces import HearlessError
@@ -33,6 +36,8 @@ from hearless.spec import spec
 from hearless.weights import load_pretrained
 
 pytestmark = pytest.mark.usefixtures("cached")
+
+HZ = nominal_hz()
 
 SMALL = ["epochs=1", "batch_size=6", "light_channels=2", "light_blocks=1", "validation=0.3"]
 
@@ -168,7 +173,11 @@ def test_the_offset_is_estimated_and_told(model: Model, run: Path, clip: Path, t
     told: list[str] = []
     _, _, wanted = door.prepared(model, tmp_path / "l.npy", say=told.append)
     assert wanted.offset_db == pytest.approx(medians, abs=0.11)
-    assert f"offset {wanted.offset_db:+.1f} dB: over " in told[0]
+    assert (
+        told[0]
+        == "bands 5000, 6300, 8000, 10000, 12500 Hz are not listened to: the training clips' sound ends at 4000 Hz."
+    )
+    assert f"offset {wanted.offset_db:+.1f} dB: over " in told[1]
     write_levels(tmp_path / "loud.npy", levels_db + 40, open_levels(tmp_path / "l.npy").table.bands_hz, 0.125)
     assert door.prepared(model, tmp_path / "loud.npy")[2].offset_db == pytest.approx(wanted.offset_db - 40, abs=0.11)
     assert "dB: over " in hearless("predict", run, tmp_path / "l.npy").stderr
@@ -201,7 +210,7 @@ def test_missing_bands_and_gaps_go_through_marked(run: Path, clip: Path, tmp_pat
     del cells[33:41]
     (tmp_path / "l.csv").write_text("\n".join(map(",".join, cells)) + "\n")
     words = ["predict", run, tmp_path / "l.csv", "--db-offset", 0, "--windows", "--top", 1, "--out", tmp_path / "o.csv"]
-    assert "- gap: 1 row of the log" in hearless(*words).stdout
+    assert "- 1 gap of the log" in hearless(*words).stdout
     found = [(row["start"], bool(row["label"]), float(row["missing"])) for row in rows(tmp_path / "o.csv")]
     bands = pytest.approx(3 / 29, abs=1e-4)
     assert found == [
@@ -296,3 +305,60 @@ def test_a_real_clips_log_says_what_the_pipeline_says_of_the_sound(shared: Path,
         assert row[2] == next(iter(model.predict(clip)))
         assert row[4] == pytest.approx(1 - 5 / 60, abs=1e-3)
         assert row[3] == pytest.approx(by_hand(model, clip).mean(0).max(), abs=1e-3)
+
+
+# --- what a newcomer stumbled over ----------------------------------------------------------------------------------
+
+
+def test_a_given_offset_that_surprises_is_told_of(model: Model, clip: Path, tmp_path: Path) -> None:
+    door.levels(clip, tmp_path / "l.csv")
+    told = list[str]()
+    likely = door.prepared(model, tmp_path / "l.csv")[2].offset_db
+    for given in (likely + 10, likely + 30):
+        assert door.prepared(model, tmp_path / "l.csv", db_offset=given, say=told.append)[2].offset_db == given
+    offsets = [text for text in told if text.startswith("offset")]
+    assert len(offsets) == 1
+    assert offsets[0].startswith(f"offset {likely + 30:+.1f} dB as given, though the levels suggest {likely:+.1f} dB: ")
+
+
+def test_bands_above_the_training_clips_sound_are_held_down_to_theirs(model: Model, clip: Path, tmp_path: Path) -> None:
+    door.levels(clip, tmp_path / "l.npy")
+    assert model.heard_to_hz == 4000
+    assert [hz for hz, deaf in zip(HZ, model.unheard, strict=True) if deaf] == [5000, 6300, 8000, 10000, 12500]
+    loud = np.load(tmp_path / "l.npy")
+    loud[:, -5:] = 40.0
+    write_levels(tmp_path / "loud.npy", loud, HZ, 0.125)
+    for file in ("l.npy", "loud.npy"):
+        heard = model.heard(tmp_path / file, how=Opening(db_offset=0.0))[0][0].values
+        np.testing.assert_allclose(heard[:-5, :7], loud.T[:-5, :7], atol=1e-4)
+        assert (heard[-5:] <= np.nan_to_num(np.array(model.median_db)[-5:, None] + 10.01, nan=-154.0)).all()
+    anyhow = replace(model, heard_to_hz=np.inf).heard(tmp_path / "loud.npy", how=Opening(db_offset=0.0))[0][0].values
+    assert (anyhow[-5:] == 40).all()
+
+
+def test_missing_bands_are_told(model: Model, tmp_path: Path) -> None:
+    told = list[str]()
+    write_levels(tmp_path / "few.csv", np.full((16, 8), 50.0) + np.arange(8), HZ[:8], 0.125)
+    door.prepared(model, tmp_path / "few.csv", say=told.append)
+    assert told[0].startswith("21 of 29 bands are missing (125, 160, ")
+    assert told[0].endswith("filled from their neighbours; so many that scores say little.")
+
+
+def test_messages_name_the_flags_of_the_command(run: Path, clip: Path, tmp_path: Path) -> None:
+    door.levels(clip, tmp_path / "l.csv")
+    lines = (tmp_path / "l.csv").read_text().splitlines()
+    coarse = [lines[0], *(f"2024-06-01 08:00:0{i // 8},{line.partition(',')[2]}" for i, line in enumerate(lines[1:17]))]
+    (tmp_path / "coarse.csv").write_text("\n".join(coarse) + "\n")
+    error = hearless("predict", run, tmp_path / "coarse.csv", code=1).stderr
+    assert "give --interval (and --time-column ''" in error
+    assert "interval_s" not in error
+    found = hearless("predict", run, tmp_path / "coarse.csv", "--time-column", "", "--interval", "fast")
+    assert found.stdout.startswith("0.000 – 1.000: ")
+    shown = ["show", run, tmp_path / "coarse.csv", "--time-column", "", "--interval", "fast", "--start", 1]
+    assert "1 s from 1 s on of about 2 s" in hearless(*shown, "--out", tmp_path / "x.png").stdout
+    (tmp_path / "odd.csv").write_text("\n".join([lines[0].replace("time_s", "wann"), *lines[1:]]) + "\n")
+    error = hearless("predict", run, tmp_path / "odd.csv", code=1).stderr
+    assert "no column for time that is known by its name, among wann; name it in --time-column" in error
+    assert "2.000" in hearless("predict", run, tmp_path / "odd.csv", "--time-column", "wann", "--windows").stdout
+    error = hearless("predict", run, tmp_path / "l.csv", "--events", code=1).stderr
+    assert "--join and --shortest are for sounds, not level logs" in error

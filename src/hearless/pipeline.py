@@ -216,7 +216,8 @@ class Pipeline(nn.Module):
         if frames < minimum:
             raise HearlessError(
                 f"a clip must give at least {minimum} frames to {type(self.classifier).__name__}, "
-                f"{duration_s:g} s give {frames}; set clip_s so that shorter clips are zero-padded."
+                f"{duration_s:g} s give {frames}; set clip_s (of a head: head_clip_s) so "
+                "that shorter clips are zero-padded."
             )
 
     def _classified_frames(self, frames: int) -> int:

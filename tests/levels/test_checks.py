@@ -71,3 +71,20 @@ def test_a_log_may_begin_with_nothing_where_it_is_marked(table: Callable[..., Pa
     read = join(open_levels(path, on_error="mark"), 1000)
     assert read.notes == {("zero", row) for row in range(4500)}
     np.testing.assert_array_equal(read.levels_db[4500:], levels[4500:])
+
+
+def test_power_without_a_negative_value_is_no_level(table: Callable[..., Path]) -> None:
+    power = 10 ** (street(40) / 10) * 1e-6
+    assert 0 < np.median(power) < 20 < power.max() * 1e4
+    power[5] = 1e3 * np.median(power)
+    with pytest.raises(HearlessError, match=r"must hold levels in dB, got values from .*: pressure in Pa, or power\?"):
+        open_levels(table(range(40), power))
+
+
+@pytest.mark.parametrize("code", [-99.0, -99.9, -100.0])
+def test_a_code_in_all_bands_is_missing_and_said_so(table: Callable[..., Path], code: float) -> None:
+    levels_db = street(20)
+    levels_db[4:8], levels_db[10, 3] = code, code
+    read = join(open_levels(table(range(20), levels_db)))
+    assert np.isnan(read.levels_db).all(1).tolist() == [4 <= row < 8 for row in range(20)]
+    assert {("code", row) for row in range(4, 8)} <= read.notes

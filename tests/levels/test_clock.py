@@ -138,3 +138,13 @@ def test_two_columns_of_time_are_refused_until_one_is_named(table: Callable[...,
     with pytest.raises(HearlessError, match=r"one column for time, got time, epoch; say which with time_column"):
         open_levels(path)
     assert open_levels(path, time_column="time").table.ignored == ("epoch",)
+
+
+@pytest.mark.parametrize("clock", ["Datum,Uhrzeit", "Zeit", "ts"])
+def test_clocks_of_other_tongues_are_found(tmp_path: Path, clock: str) -> None:
+    between = "," if "," in clock else " "
+    lines = [f"{clock},31.5,63,125,250,500", *(f"01.06.2024{between}12:00:0{i},40,41,42,43,44" for i in range(9))]
+    (tmp_path / "log.csv").write_text("\n".join(lines))
+    found = open_levels(tmp_path / "log.csv")
+    assert (found.table.interval_s, found.table.start) == (1.0, START.replace(tzinfo=None))
+    assert found.timed

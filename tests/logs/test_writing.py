@@ -124,9 +124,9 @@ def test_another_log_model_or_option_is_refused(
 ) -> None:
     out = tmp_path / "out.csv"
     write(log3, listener, out, Wanted(), reading={"columns": "LZeq"})
-    with pytest.raises(HearlessError, match=r"begun with another options .*write to another file, or delete .*journal"):
+    with pytest.raises(HearlessError, match=r"begun with another top \(5; now 1\); write to .*, or delete .*journal"):
         write(log3, listener, out, Wanted(top=1), reading={"columns": "LZeq"})
-    with pytest.raises(HearlessError, match="begun with another options"):
+    with pytest.raises(HearlessError, match=r"begun with another columns \(\"LZeq\"; now null\)"):
         write(log3, listener, out, Wanted())
     with pytest.raises(HearlessError, match=r'begun with another model \("thirds"; now "other"\)'):
         write(log3, replace(listener, name="other"), out, Wanted(), reading={"columns": "LZeq"})

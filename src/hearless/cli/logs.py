@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +23,68 @@ if TYPE_CHECKING:
     from hearless.levels import LevelLog
     from hearless.logs import LevelListener, Wanted
 
+Interval = Annotated[
+    str,
+    typer.Option("--interval", help="Level logs: fast, slow or seconds between rows, if the table does not tell."),
+]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="Level logs: what the bands' columns have in their names.")
+]
+BandsHz = Annotated[
+    str,
+    typer.Option("--bands-hz", help="Level logs without band names (NPY, HDF5): the columns' centres, 20,25 …."),
+]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option("--time-column", help="Level logs: the column of time; '' goes without, row after row."),
+]
+Weighting = Annotated[
+    str | None, typer.Option("--weighting", help="Level logs: A, if bands are A-weighted; Z, if not.")
+]
+Mark = Annotated[bool, typer.Option("--mark", help="Level logs: leave out rows that are wrong, and say so.")]
+DbOffset = Annotated[
+    float | None, typer.Option("--db-offset", help="Level logs: added to all levels (default: estimated, and told).")
+]
+
+_FLAGS = {
+    r"interval_s\b": "--interval", r"time_column=''": "--time-column ''", r"time_column\b": "--time-column",
+    r"columns_hz\b": "--bands-hz", r"columns='": "--columns '", r"weighting='([AZ])'": r"--weighting \1",
+    r"on_error='mark'": "--mark", r"\bhop_s\b": "--hop", r"\bonly\b(?= must)": "--only",
+    r"\bevery\b(?= must)": "--every",
+}  # fmt: skip
+"""What the arguments that a message names are called on the command line."""
+
 _INTERVALS = {"fast": 0.125, "slow": 1.0, "": None}
+
+
+def reading_of(
+    interval: str, columns: str | None, bands_hz: str, time_column: str | None, weighting: str | None, mark: bool
+) -> dict[str, Any]:
+    """Return how a level table is read, as `hearless.levels.open_levels` takes it."""
+    from hearless.interfaces import HearlessError
+
+    try:
+        centres = [float(word) for word in bands_hz.split(",")] if bands_hz else None
+    except ValueError:
+        raise HearlessError(f"--bands-hz must be numbers such as 20,25,31.5, got {bands_hz!r}.") from None
+    return {
+        "interval_s": interval_seconds(interval), "columns": columns, "columns_hz": centres,
+        "time_column": time_column, "weighting": weighting, "on_error": "mark" if mark else "raise",
+    }  # fmt: skip
+
+
+@contextmanager
+def flags_named() -> Iterator[None]:
+    """Name options by their flags in what is said of a level log."""
+    from hearless.interfaces import HearlessError
+
+    try:
+        yield
+    except HearlessError as error:
+        text = str(error)
+        for argument, flag in _FLAGS.items():
+            text = re.sub(argument, flag, text)
+        raise HearlessError(text) from error
 
 
 def are_levels(paths: list[str]) -> bool:
@@ -30,7 +94,10 @@ def are_levels(paths: list[str]) -> bool:
 
     tables = [path for path in paths if Path(path).suffix.lower() in FORMATS and not Path(path).is_dir()]
     if tables and len(paths) > 1:
-        raise HearlessError(f"one level table at a time, and no sounds beside it, got {', '.join(paths)}.")
+        raise HearlessError(
+            f"one level table at a time, and no sounds beside it, got {', '.join(paths)}; read several of one meter "
+            "one after the other with the first one's offset: --db-offset."
+        )
     return bool(tables)
 
 
@@ -65,7 +132,8 @@ def name_sources(
         return
     typer.echo(f"{out} written: {plural(written.n_rows, 'row')} from {plural(written.n_log_rows, 'row')} of levels.")
     for rule, n_rows in written.notes.items():
-        typer.echo(f"- {rule}: {plural(n_rows, 'row')} of the log")
+        told = plural(n_rows, "gap") if rule == "gap" else f"{rule}: {plural(n_rows, 'row')}"
+        typer.echo(f"- {told} of the log")
     again = f"the same command with --picture {shlex.quote(str(out.with_suffix('.png')))}"
     typer.echo(f"The picture: {drawn}" if drawn else f"Next: see which hour has which sources: {again}")
 

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hearless.cli.listeners import listener_of, model_of, scores_line, sounds_of
-from hearless.cli.logs import are_levels, interval_seconds, name_sources
+from hearless.cli.logs import (
+    BandsHz,
+    Columns,
+    DbOffset,
+    Interval,
+    Mark,
+    TimeColumn,
+    Weighting,
+    are_levels,
+    flags_named,
+    name_sources,
+    reading_of,
+)
 from hearless.cli.options import Backbone, Device, InModelsPlace, Json, Paths
 from hearless.cli.progress import progress_bar
 from hearless.plural import plural
@@ -52,19 +64,13 @@ def predict(
         str | None, typer.Option(help="Level logs: mean scores over 1s, 10min, 1h … (default for long ones: 1min).")
     ] = None,
     only: Annotated[str, typer.Option(help="Level logs: these labels alone, as in 'Siren,Dog'.")] = "",
-    db_offset: Annotated[
-        float | None, typer.Option(help="Level logs: added to all levels (default: estimated, and told).")
-    ] = None,
-    interval: Annotated[
-        str, typer.Option(help="Level logs: fast, slow or seconds between rows, where the table does not tell.")
-    ] = "",
-    columns: Annotated[
-        str | None, typer.Option(help="Level logs: what the bands' columns have in their names.")
-    ] = None,
-    weighting: Annotated[str | None, typer.Option(help="Level logs: A, if bands are A-weighted; Z, if not.")] = None,
-    mark: Annotated[
-        bool, typer.Option("--mark", help="Level logs: leave out rows that are wrong, and say so.")
-    ] = False,
+    db_offset: DbOffset = None,
+    interval: Interval = "",
+    columns: Columns = None,
+    bands_hz: BandsHz = "",
+    time_column: TimeColumn = None,
+    weighting: Weighting = None,
+    mark: Mark = False,
     picture: Annotated[Path | None, typer.Option(help="Level logs: draw sources by hour (needs --out).")] = None,
     day: Annotated[str, typer.Option(help="Level logs: the picture's day, as 2024-06-01 (default: all days).")] = "",
 ) -> None:
@@ -80,12 +86,17 @@ def predict(
     if csv and as_json:
         raise HearlessError("choose --csv FILE or --json.")
     if are_levels(sounds):
-        name_sources(
-            model_of(paths, weights, backbone, torch_device), sounds[0], out or csv, picture, day, as_json,
-            every="window" if windows else every, hop_s=hop, db_offset=db_offset, only=only,
-            top=5 if top is None else top, interval_s=interval_seconds(interval), columns=columns, weighting=weighting,
-            on_error="mark" if mark else "raise",
-        )  # fmt: skip
+        if events or form or join or shortest or threshold is not None:
+            raise HearlessError(
+                "--events, --format, --threshold, --join and --shortest are for sounds, not level logs."
+            )
+        with flags_named():
+            name_sources(
+                model_of(paths, weights, backbone, torch_device), sounds[0], out or csv, picture, day, as_json,
+                every="window" if windows else every, hop_s=hop, db_offset=db_offset, only=only,
+                top=5 if top is None else top,
+                **reading_of(interval, columns, bands_hz, time_column, weighting, mark),
+            )  # fmt: skip
         return
     if picture or every or only:
         raise HearlessError(f"--picture, --every and --only are for level logs; {sounds[0]} is none.")

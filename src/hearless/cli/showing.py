@@ -10,6 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from hearless.cli.listeners import aside, model_of, scores_line, sounds_of
+from hearless.cli.logs import (
+    BandsHz,
+    Columns,
+    DbOffset,
+    Interval,
+    Mark,
+    TimeColumn,
+    Weighting,
+    flags_named,
+    reading_of,
+)
 from hearless.cli.options import Backbone, Device, InModelsPlace, Json
 from hearless.cli.tables import print_table
 from hearless.plural import plural
@@ -49,11 +60,16 @@ def show(
         Path | None, typer.Option(help="Models of levels: write what is left of the sound as this .wav or .flac.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="How much of it --listen-to writes, at most.")] = 30.0,
-    db_offset: Annotated[
-        float | None, typer.Option(help="Level logs: added to all levels (default: estimated, and told).")
-    ] = None,
+    start: Annotated[float, typer.Option(help="Where to begin, in seconds; of level logs gaps are not counted.")] = 0.0,
+    db_offset: DbOffset = None,
+    interval: Interval = "",
+    columns: Columns = None,
+    bands_hz: BandsHz = "",
+    time_column: TimeColumn = None,
+    weighting: Weighting = None,
+    mark: Mark = False,
 ) -> None:
-    """Draw what a model hears in a file's first window: spectrogram, its enhancer's mask and output, best classes.
+    """Draw what a model hears in a file's first window (or from --start on): spectrogram, mask, best classes.
 
     Several models are drawn one below the other, their best classes beside them, an enhancer's mask above what it
     leaves; above transcoders of levels what their classifier hears of the sound itself.
@@ -61,6 +77,8 @@ def show(
     from hearless import door
     from hearless.interfaces import HearlessError
 
+    how: dict[str, Any] = {"db_offset": db_offset, "start_s": start}
+    how |= reading_of(interval, columns, bands_hz, time_column, weighting, mark)
     models = [] if weights else [path for path in paths[:-1] if Path(path).is_dir()]
     clips = sounds_of("show", paths[len(models) - 1 :] if models else paths, weights)
     if len(clips) > 1:
@@ -68,12 +86,14 @@ def show(
     if len(models) > 1:
         if listen_to:
             raise HearlessError(f"--listen-to takes one model, got {', '.join(models)}; name the one to hear.")
-        _show_together(models, clips[0], out, as_json, torch_device, top=top, db_offset=db_offset)
+        with flags_named():
+            _show_together(models, clips[0], out, as_json, torch_device, top=top, **how)
         return
     model = model_of(paths, weights, backbone, torch_device)
-    shown = model.show(clips[0], out, top=top, db_offset=db_offset, say=aside)
+    with flags_named():
+        shown = model.show(clips[0], out, top=top, say=aside, **how)
     if listen_to:
-        length_s = door.resynthesise(model, clips[0], listen_to, seconds=seconds, db_offset=db_offset)
+        length_s = door.resynthesise(model, clips[0], listen_to, seconds=seconds, **how)
         aside(f"{listen_to} written: what is left of the sound in the levels, {length_s:.3g} s.")
     if as_json:
         typer.echo(json.dumps(shown.to_json(), ensure_ascii=False))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hearless import audio, logs
 from hearless.captures.third_octave import ThirdOctave
-from hearless.door.model import Model, offset_db_of
+from hearless.door.model import Model, settled_offset_db
 from hearless.door.models import Listening, model_of
 from hearless.dsp.octave_bands import INTERVALS, RATE_HZ, nominal_hz
 from hearless.levels import LevelLog, open_levels, write_levels
@@ -65,8 +65,25 @@ def prepared(
     period_s = None if every == "window" else logs.usual_every_s(log) if every is None else logs.seconds_of(every)
     wanted = logs.Wanted(period_s, hop_s, 0.0, top, chosen)
     logs.check(log.table, listener, wanted)
-    offset_db = offset_db_of(model, log, say) if db_offset is None else db_offset
+    _tell_columns(model, log, say, untimed=reading.get("time_column") == "")
+    offset_db = settled_offset_db(model, log, db_offset, say)
     return log, listener, replace(wanted, offset_db=offset_db)
+
+
+def _tell_columns(model: Model, log: LevelLog, say: Callable[[str], None], *, untimed: bool) -> None:
+    """Tell which bands a log lacks and which the model does not listen to, and where no time was found or asked for."""
+    table = log.table
+    lacking = [f"{hz:g}" for hz, missing in zip(table.bands_hz, table.missing, strict=True) if missing]
+    if lacking:
+        many = "; so many that scores say little" if 3 * len(lacking) > len(table.bands_hz) else ""
+        say(f"{len(lacking)} of {len(table.bands_hz)} bands are missing ({', '.join(lacking)} Hz), filled from their "
+            f"neighbours{many}.")  # fmt: skip
+    if not log.timed and table.ignored and not untimed:
+        say(f"no column of time is known by its name, so rows follow each other; not used: "
+            f"{', '.join(table.ignored[:10])}.  Another: --time-column.")  # fmt: skip
+    if unheard := [f"{hz:g}" for hz, deaf in zip(table.bands_hz, model.unheard, strict=True) if deaf]:
+        say(f"bands {', '.join(unheard)} Hz are not listened to: the training clips' sound ends at "
+            f"{model.heard_to_hz:g} Hz.")  # fmt: skip
 
 
 def levels(

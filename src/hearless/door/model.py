@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -18,6 +19,7 @@ from hearless import predict as predicting
 from hearless.calibration import Calibration
 from hearless.captures.third_octave import ThirdOctave
 from hearless.door.shown import Shown, layers_of
+from hearless.dsp.octave_bands import edges_hz
 from hearless.interfaces import Capture, HearlessError
 from hearless.levels import FORMATS, LevelLog, estimated_offset_db, median_db, open_levels
 from hearless.pipeline import Pipeline
@@ -34,6 +36,15 @@ TRANSCODER = (
 
 MEDIAN_ROWS = 691_200
 """Rows of a log that its offset is estimated from, at most: a day of fast levels."""
+
+DEAF_DB = 10.0
+"""How far above its training clips' median a band may lie in which they had no sound."""
+
+NOTHING_DB = -154.0
+"""What `ThirdOctave` gives of digital silence."""
+
+SURPRISING_DB = 20.0
+"""A given offset that lies further than this from the estimated one is told of."""
 
 Say = Callable[[str], None]
 
@@ -52,6 +63,7 @@ class Model:
         trained_by: the command that trains a model of levels like it, ``{interval}`` for "fast" or "slow".
         calibration: what its logits are divided by and when a class is said to be there.
         beside: the frozen classifier that hears the sound itself, where its transcoder was trained beside one.
+        heard_to_hz: how high its training clips' sound reached; levels of bands above are held down to theirs.
     """
 
     pipeline: Pipeline = field(repr=False)
@@ -63,6 +75,7 @@ class Model:
     trained_by: str = TRANSCODER
     calibration: Calibration = field(default_factory=Calibration)
     beside: Pretrained | None = field(default=None, repr=False)
+    heard_to_hz: float = math.inf
 
     @property
     def hears_levels(self) -> bool:
@@ -91,8 +104,24 @@ class Model:
         """Return the scores ``[batch, class]`` of levels ``[batch, band, frame]``."""
         device = self.pipeline.torch_device
         with torch.inference_mode():
-            logits = self.pipeline(torch.from_numpy(levels_db).to(device)).logits
+            logits = self.pipeline(torch.from_numpy(self._within(levels_db)).to(device)).logits
         return self._chances(self._calibrated(logits))
+
+    @property
+    def unheard(self) -> tuple[bool, ...]:
+        """Which bands of levels lie wholly above its training clips' sound."""
+        edges = edges_hz(cast(ThirdOctave, self.pipeline.capture).octaves)
+        return tuple(low >= self.heard_to_hz for low in edges[:-1].tolist())
+
+    def _within(self, levels_db: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return levels ``[batch, band, frame]`` with no more in a band than its training clips had there.
+
+        A network that never heard anything in a band makes no sense of what a meter writes there.
+        """
+        if not any(self.unheard) or len(self.median_db) != len(self.unheard):
+            return levels_db
+        theirs = np.nan_to_num(np.array(self.median_db) + DEAF_DB, nan=NOTHING_DB)
+        return np.minimum(levels_db, np.where(self.unheard, theirs, np.inf)[:, None].astype(np.float32))
 
     @property
     def listener(self) -> predicting.Listener:
@@ -115,7 +144,8 @@ class Model:
 
     def _observe(self, waveform: NDArray[np.float32], rate_hz: int) -> Tensor:
         device = self.pipeline.torch_device
-        return self.pipeline.observe(torch.from_numpy(np.ascontiguousarray(waveform)).to(device), rate_hz)
+        kept = self.pipeline.observe(torch.from_numpy(np.ascontiguousarray(waveform)).to(device), rate_hz)
+        return torch.from_numpy(self._within(kept.cpu().numpy())).to(device) if self.hears_levels else kept
 
     def predict(self, sound: str | Path | NDArray[Any], rate: int | None = None) -> dict[str, float]:
         """Return the score of every class, best first, for a file, or for samples ``[time]`` at ``rate`` Hz.
@@ -134,9 +164,9 @@ class Model:
 
     def show(
         self, sound: str | Path, path: str | Path | None = None, *, top: int = 3, db_offset: float | None = None,
-        say: Say = lambda text: None,
+        start_s: float = 0.0, say: Say = lambda text: None, **reading: Any,
     ) -> Shown:  # fmt: skip
-        """Draw what the model makes of a file's first window: features, its enhancer's mask and output, best classes.
+        """Draw what the model makes of one window of a file: features, its enhancer's mask and output, best classes.
 
         Args:
             sound: the file; one shorter than the window is heard, and drawn, with padding after it.  For a model of
@@ -144,7 +174,9 @@ class Model:
             path: of the picture; its ending says the kind.  Default: ``SOUND.show.png`` in the current folder.
             top: how many classes its title names.
             db_offset: added to the levels of a table; None: estimated, and ``say`` is told the evidence.
+            start_s: where the window begins, in s from the file's beginning; of a level table gaps are not counted.
             say: told so.
+            reading: how a level table is read: arguments of `hearless.levels.open_levels`.
 
         Raises:
             HearlessError: the file cannot be read or was recorded below the model's rate; something is not finite.
@@ -152,36 +184,40 @@ class Model:
         from hearless.pictures import layers
 
         file = Path(sound)
-        stack, best, seconds = self.heard(file, top, db_offset, say)
-        shown = Shown(file, Path(path or f"{file.stem}.show.png"), seconds, min(seconds, self.window_s), best, stack)
+        stack, best, seconds = self.heard(file, top, Opening(start_s, db_offset, say, reading))
+        shown = Shown(
+            file, Path(path or f"{file.stem}.show.png"), seconds, min(seconds - start_s, self.window_s), best, stack,
+            start_s=start_s,
+        )  # fmt: skip
         layers(stack, shown.picture, title=shown.title(self.name))
         return shown
 
     def heard(
-        self, file: Path, top: int = 3, db_offset: float | None = None, say: Say = lambda text: None
-    ) -> tuple[tuple[Layer, ...], dict[str, float], float]:
-        """Return what its parts make of a file's first window, its best classes, and the seconds of the whole file."""
+        self, file: Path, top: int = 3, how: Opening | None = None
+    ) -> tuple[tuple[Layer, ...], dict[str, float], float]:  # fmt: skip
+        """Return what its parts make of one window of a file, its best classes, and the seconds of the whole file."""
         if top < 1:
             raise HearlessError(f"top must be at least 1, got {top}.")
-        observation, seconds = self.opening(file, self.window_s, db_offset, say)
+        how = how or Opening()
+        observation, seconds = self.opening(file, self.window_s, how)
         try:
-            stack, logits = self._parts(observation, min(seconds, self.window_s))
+            stack, logits = self._parts(observation, min(seconds - how.start_s, self.window_s))
             scores = self._ranked(self._chances(logits))
         except HearlessError as error:
             raise HearlessError(f"{file}: {error}") from error
         return stack, {label: scores[label] for label in list(scores)[:top]}, seconds
 
-    def opening(
-        self, file: Path, length_s: float, db_offset: float | None = None, say: Say = lambda text: None
-    ) -> tuple[Tensor, float]:
-        """Return what its sensor keeps of the beginning of a file ``[1, …]``, and the seconds of the whole file.
+    def opening(self, file: Path, length_s: float, how: Opening) -> tuple[Tensor, float]:
+        """Return what its sensor keeps of ``length_s`` of a file ``[1, …]``, and the seconds of the whole file.
 
         A sound shorter than ``length_s`` is filled up with silence, a level table with its last level.
         """
         if is_level_table(file):
-            return self._opening_of_log(file, length_s, db_offset, say)
+            return self._opening_of_log(file, length_s, how)
         found = audio.info(file)
-        samples, rate_hz = audio.read(file, min(found.rate_hz, self.listener.rate_hz), 0.0, length_s)
+        if how.start_s >= found.duration_s:
+            raise HearlessError(f"{file}: start must lie in its {found.duration_s:g} s, got {how.start_s:g}.")
+        samples, rate_hz = audio.read(file, min(found.rate_hz, self.listener.rate_hz), how.start_s, length_s)
         size = round(length_s * rate_hz)
         samples = np.pad(samples[:size], (0, max(0, size - len(samples))))
         try:
@@ -190,15 +226,16 @@ class Model:
         except HearlessError as error:
             raise HearlessError(f"{file}: {error}") from error
 
-    def _opening_of_log(self, file: Path, length_s: float, db_offset: float | None, say: Say) -> tuple[Tensor, float]:
+    def _opening_of_log(self, file: Path, length_s: float, how: Opening) -> tuple[Tensor, float]:
         listener = self.level_listener(length_s)
-        log = open_levels(file)
+        log = open_levels(file, **how.reading)
         logs.check(log.table, listener, logs.Wanted())
-        levels_db, n_there = logs.beginning(log, listener.n_rows + 1)
-        offset_db = offset_db_of(self, log, say) if db_offset is None else db_offset
+        first_row = round(how.start_s / listener.interval_s)
+        levels_db, n_there = logs.beginning(log, listener.n_rows + 1, first_row)
+        offset_db = settled_offset_db(self, log, how.db_offset, how.say)
         heard = np.ascontiguousarray(levels_db[: listener.n_rows].T[None] + np.float32(offset_db))
-        n_rows = n_there if n_there <= listener.n_rows else max(n_there, logs.n_rows(log))
-        return torch.from_numpy(heard).to(self.pipeline.torch_device), n_rows * listener.interval_s
+        n_rows = first_row + n_there if n_there <= listener.n_rows else max(first_row + n_there, logs.n_rows(log))
+        return torch.from_numpy(self._within(heard)).to(self.pipeline.torch_device), n_rows * listener.interval_s
 
     def original(self) -> Model | None:
         """Return the frozen classifier that its transcoder was trained beside, hearing the sound itself; else None."""
@@ -243,6 +280,27 @@ class Model:
         return scores
 
 
+@dataclass(frozen=True)
+class Opening:
+    """Which part of a file is looked at or listened to, and how a level table is read.
+
+    Attributes:
+        start_s: where it begins, in s; of a level table gaps are not counted.
+        db_offset: added to the levels of a table; None: estimated.
+        say: told the evidence.
+        reading: arguments of `hearless.levels.open_levels`.
+    """
+
+    start_s: float = 0.0
+    db_offset: float | None = None
+    say: Say = lambda text: None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_s < math.inf:
+            raise HearlessError(f"start must be at least 0 s, got {self.start_s:g}.")
+
+
 def is_level_table(file: Path) -> bool:
     """Say whether a file is one of levels, by its extension."""
     return file.suffix.lower() in FORMATS and not file.is_dir()
@@ -257,6 +315,18 @@ def offset_db_of(model: Model, log: LevelLog, say: Callable[[str], None]) -> flo
     offset_db, evidence = estimated_offset_db(median_db(head), model.median_db)
     say(f"{evidence}.  Another offset: --db-offset.")
     return round(offset_db, 1)
+
+
+def settled_offset_db(model: Model, log: LevelLog, given: float | None, say: Callable[[str], None]) -> float:
+    """Return what to add to a log's levels: what is given, told of where it surprises, or an estimate."""
+    if given is None:
+        return offset_db_of(model, log, say)
+    if model.median_db:
+        evidence = list[str]()
+        likely = offset_db_of(model, log, evidence.append)
+        if abs(given - likely) > SURPRISING_DB:
+            say(f"offset {given:+.1f} dB as given, though the levels suggest {likely:+.1f} dB: {evidence[0]}")
+    return given
 
 
 def _full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:

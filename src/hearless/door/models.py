@@ -41,13 +41,14 @@ def load(run: Run | str | Path, *, torch_device: str = "cpu", say: Say = _warn) 
         HearlessError: no finished run is there.
     """
     found = first_run(run, say)
-    lab = Lab(found.path.parent.parent, Path(), torch_device=torch_device)
+    lab = Lab(found.path.parent.parent, None, torch_device=torch_device)
     measured = found.measured
     name = f"{found.path.parent.name}/{found.path.name}"
     median_db = tuple(math.nan if level is None else level for level in measured.get("median_db", ()))
     return Model(
         lab.pipeline(found), tuple(measured["labels"]), measured["multi_label"], measured["clip_s"], name, median_db,
         _trained_by(found.recipe), evaluate.calibration_of(found) or Calibration(), _beside(found.recipe),
+        measured["source_rate_hz"] / 2,
     )  # fmt: skip
 
 

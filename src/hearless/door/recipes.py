@@ -35,7 +35,7 @@ def maker(name: str, *kinds: str) -> Callable[..., Any]:
     of_system = [known for known in recipe_names() if known.startswith(f"{system}/")] or recipe_names()
     inside = _made_by(of_system, kinds)
     if name not in inside:
-        mistyped = "" if name in of_system else meant(name, inside)
+        mistyped = "" if name in of_system else meant(name, inside) or _elsewhere(name, kinds)
         raise HearlessError(f"{name!r} is no {kinds[0]}{mistyped}; known are {', '.join(inside)}.")
     return inside[name]
 
@@ -56,6 +56,13 @@ def meant(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean …?)" where a known name is close to a mistyped one, else nothing."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.8)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _elsewhere(name: str, kinds: Sequence[str]) -> str:
+    """Return " (did you mean …?)" where another folder has a file of that name, else nothing."""
+    file = name.rpartition("/")[2]
+    found = _made_by((known for known in recipe_names() if known.endswith(f"/{file}")), kinds)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
 from hearless import audio
-from hearless.door.model import TRANSCODER, Model, Say, is_level_table
+from hearless.door.model import TRANSCODER, Model, Opening, Say, is_level_table
 from hearless.door.models import Listening, model_of
 from hearless.door.recipes import settings
 from hearless.door.shown import Shown, Together
@@ -33,15 +33,15 @@ LONGEST_S = 600.0
 
 def show(
     model: Listening, sound: str | Path, path: str | Path | None = None, *, top: int = 3,
-    db_offset: float | None = None, say: Say = lambda text: None,
+    db_offset: float | None = None, start_s: float = 0.0, say: Say = lambda text: None, **reading: Any,
 ) -> Shown:  # fmt: skip
     """Draw what a model or run folder makes of a sound: see `Model.show`."""
-    return model_of(model).show(sound, path, top=top, db_offset=db_offset, say=say)
+    return model_of(model).show(sound, path, top=top, db_offset=db_offset, start_s=start_s, say=say, **reading)
 
 
 def show_together(
     listening: Sequence[Listening], sound: str | Path, path: str | Path | None = None, *, top: int = 3,
-    db_offset: float | None = None, say: Say = lambda text: None,
+    db_offset: float | None = None, start_s: float = 0.0, say: Say = lambda text: None, **reading: Any,
 ) -> Together:  # fmt: skip
     """Draw what several classifiers are given of a sound, one below the other, their best classes beside them.
 
@@ -59,18 +59,19 @@ def show_together(
     if not models or len({*names}) < len(names):
         raise HearlessError(f"each model must be named once, got {', '.join(names) or 'none'}.")
     stack: list[Hearing] = []
+    how = Opening(start_s, db_offset, say, reading)
     scores: dict[str, dict[str, float]] = {}
     leads: dict[Pretrained | str, int] = {}
     for name, model in zip(names, models, strict=True):
         for title, heard in _heard_by(name, model, None if model.beside in leads else file):
-            parts, said, seconds = heard.heard(file, top, db_offset, say)
+            parts, said, seconds = heard.heard(file, top, how)
             like = leads.get(model.beside or title)
             unit = parts[-1].unit if like is None else stack[like].layer.unit
             stack += _panels(title, (*parts[:-1], replace(parts[-1], unit=unit)), said, like)
             scores[title] = said
             leads.setdefault(model.beside or title, len(stack) - 1)
-    end_s = min(seconds, max(model.window_s for model in models))
-    shown = Together(file, Path(path or f"{file.stem}.show.png"), seconds, end_s, scores, tuple(stack))
+    end_s = min(seconds - start_s, max(model.window_s for model in models))
+    shown = Together(file, Path(path or f"{file.stem}.show.png"), seconds, end_s, scores, tuple(stack), start_s)
     hearings(stack, shown.picture, title=", ".join(filter(None, (file.name, shown.part))))
     return shown
 
@@ -98,9 +99,9 @@ def _short(names: Sequence[str]) -> list[str]:
 
 def resynthesise(
     model: Listening, sound: str | Path, out: str | Path, *, seconds: float = 30.0, db_offset: float | None = None,
-    say: Say = lambda text: None,
+    start_s: float = 0.0, say: Say = lambda text: None, **reading: Any,
 ) -> float:  # fmt: skip
-    """Write what a transcoder makes of the beginning of a sound or of a level table as sound; return its seconds.
+    """Write what a transcoder makes of a stretch of a sound or of a level table as sound; return its seconds.
 
     So one can hear what a log still tells.  The loudest sample lies at half of full scale.
 
@@ -110,7 +111,9 @@ def resynthesise(
         out: WAV, FLAC or OGG by its extension.
         seconds: how much of it, at most.
         db_offset: added to the levels of a table; None: estimated, and ``say`` is told the evidence.
+        start_s: where it begins, in s from the file's beginning; of a level table gaps are not counted.
         say: told so.
+        reading: how a level table is read: arguments of `hearless.levels.open_levels`.
 
     Raises:
         HearlessError: the model has no transcoder, the file cannot be read, or ``out`` not be written.
@@ -123,8 +126,8 @@ def resynthesise(
     if not 0.1 <= seconds <= LONGEST_S:
         raise HearlessError(f"seconds must lie between 0.1 and {LONGEST_S:g}, got {seconds:g}.")
     length_s = max(seconds, listening.window_s)
-    observation, whole_s = listening.opening(file, length_s, db_offset, say)
-    n_levels = math.ceil(min(whole_s, seconds) * cast(Capture, listening.pipeline.capture).rate_hz)
+    observation, whole_s = listening.opening(file, length_s, Opening(start_s, db_offset, say, reading))
+    n_levels = math.ceil(min(whole_s - start_s, seconds) * cast(Capture, listening.pipeline.capture).rate_hz)
     with torch.inference_mode():
         made = cast(Enhancer, listening.pipeline.enhancer)(listening.pipeline.features(observation[..., :n_levels]))
         samples, rate_hz = enhancer.sound(made.float().cpu(), torch.Generator().manual_seed(0))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hearless.interfaces import Axes, Enhancer, Masking, Transcoder
+from hearless.levels import FORMATS
 from hearless.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ class Shown:
         path: the sound.
         picture: the picture.
         seconds: how long the sound is.
-        end_s: how far into it was drawn.
+        end_s: how much of it was drawn.
         scores: the best classes of what was drawn, best first.
         layers: what was drawn, from top to bottom.
+        start_s: where it begins.
     """
 
     path: Path
@@ -43,11 +45,12 @@ class Shown:
     end_s: float
     scores: dict[str, float]
     layers: tuple[Layer, ...] = field(repr=False)
+    start_s: float = 0.0
 
     @property
     def part(self) -> str:
         """Say how much of a longer sound was drawn and from where on it is padding, or nothing."""
-        return _part(self.end_s, self.seconds, self.layers)
+        return _part(self.path, self.end_s, self.seconds, self.layers, self.start_s)
 
     def title(self, model: str) -> str:
         """Return the picture's title."""
@@ -79,11 +82,12 @@ class Together:
     end_s: float
     scores: dict[str, dict[str, float]]
     hearings: tuple[Hearing, ...] = field(repr=False)
+    start_s: float = 0.0
 
     @property
     def part(self) -> str:
         """Say how much of a longer sound was drawn and from where on it is padding, or nothing."""
-        return _part(self.end_s, self.seconds, [one.layer for one in self.hearings])
+        return _part(self.path, self.end_s, self.seconds, [one.layer for one in self.hearings], self.start_s)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -93,10 +97,12 @@ class Together:
         }  # fmt: skip
 
 
-def _part(end_s: float, seconds: float, drawn: Sequence[Layer]) -> str:
+def _part(path: Path, end_s: float, seconds: float, drawn: Sequence[Layer], start_s: float) -> str:
     until, whole = round(end_s, 2), round(seconds, 2)
     ends = " and ".join(f"{one:g}" for one in sorted({round(layer.end_s, 2) for layer in drawn if layer.end_s}))
-    said = (f"the first {until:g} s of {whole:g} s" if until < whole else "", ends and f"padding after {ends} s")
+    about = "about " if path.suffix.lower() in FORMATS else ""  # rows of text are not counted through
+    where = f"{until:g} s from {start_s:g} s on" if start_s else f"the first {until:g} s"
+    said = (f"{where} of {about}{whole:g} s" if until < whole else "", ends and f"padding after {ends} s")
     return ", ".join(filter(None, said))
 
 

@@ -40,7 +40,7 @@ class Lab:
 
     Attributes:
         runs: the folder of all runs.
-        root: the folder of the recordings.
+        root: the folder of the recordings; None: only what lies in runs is asked for.
         torch_device: "cpu", "cuda", …
         say: told in words what happens (found, trains, evaluates).
         tick: told where the training under way stands.
@@ -51,7 +51,7 @@ class Lab:
     """
 
     runs: Path
-    root: Path
+    root: Path | None
     torch_device: str = "cpu"
     say: Callable[[str], None] = lambda text: None
     tick: Callable[[str, Tick], None] = lambda name, tick: None
@@ -76,6 +76,8 @@ class Lab:
 
     def table(self, dataset: Spec) -> Table:
         """Return the data set's clips, read once."""
+        if self.root is None:
+            raise HearlessError(f"the recordings of {dataset.name} are asked for; name their folder as root (--root).")
         if dataset not in self._tables:
             self._tables[dataset] = read_table(dataset.build(), self.root)
         return self._tables[dataset]
@@ -120,10 +122,30 @@ class Lab:
         return tuple(wanted) or known
 
     def folder(self, recipe: Recipe) -> Path:
-        """Return the folder of a recipe's runs on its data; one made under another name is found again."""
+        """Return the folder of a recipe's runs on its data; one made under another name is found again.
+
+        Without data at hand it is the one that holds runs of that recipe.
+
+        Raises:
+            HearlessError: without data, none or several hold them.
+        """
+        if self.root is None:
+            return self._holding(recipe)
         key = digest([recipe.digest, self.table(recipe.dataset).digest])
         found = sorted(self.runs.glob(f"*-{key}"))
         return found[0] if found else self.runs / f"{recipe.name.replace('/', '-')}-{key}"
+
+    def _holding(self, recipe: Recipe) -> Path:
+        """Return the one folder that holds finished runs of a recipe."""
+        runs = [Run(done.parent) for done in sorted(self.runs.glob("*/*/done.json"))]
+        found = list(dict.fromkeys(run.path.parent for run in runs if run.recipe.digest == recipe.digest))
+        if len(found) != 1:
+            where = ", ".join(str(folder) for folder in found) or "none"
+            raise HearlessError(
+                f"{self.runs} must hold the runs of {recipe.name} once, which others start from, got {where}; put the "
+                "missing folder there."
+            )
+        return found[0]
 
     def run(self, recipe: Recipe, fold: str, seed: int, part: Part | None = None) -> Run:
         """Return the finished run of a recipe on a fold with a seed: found, resumed or made."""
@@ -139,6 +161,8 @@ class Lab:
         """Return a finished run whose weights are at hand: one that kept only its results is trained again."""
         run = self.run(recipe, fold, seed, part)
         if not has_weights(run, recipe):
+            if self.root is None:
+                raise HearlessError(f"{run.path} has lost its checkpoints, from which others start; train it again.")
             self._locked_make(run, recipe, fold, seed, part)
         return run
 

@@ -18,7 +18,10 @@ from hearless.levels.tables import F64, Note, TableFile
 REPEATED = 8
 """So many steps in time that are not the interval but like each other are another interval, not gaps."""
 
-_TIMES = {"time", "timestamp", "timestamps", "datetime", "date", "epoch", "t", "utc"}
+_DATES = {"date", "datum", "fecha", "dato"}
+_HOURS = {"time", "uhrzeit", "zeit", "heure", "hora", "ora", "tijd", "tid", "klokkeslett"}
+_STAMPS = {"timestamp", "timestamps", "datetime", "epoch", "t", "ts", "utc", "zeitstempel", "horodatage"}
+_TIMES = _STAMPS | _DATES | _HOURS
 _QUALIFIERS = {"start", "begin", "utc", "local", "unix", "iso", "of", "stamp", "sec", "seconds", "s", "ms", "us", "ns"}
 _SCALES = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -53,10 +56,19 @@ def _stamp_s(stamp: str, unit_s: float | None) -> float:
     try:
         if unit_s is not None:
             return float(stamp) * unit_s
-        moment = datetime.fromisoformat(stamp.strip().replace("/", "-"))
+        moment = datetime.fromisoformat(_iso(stamp))
     except ValueError:
         return math.nan
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _iso(stamp: str) -> str:
+    """Return a stamp as ISO 8601 has it: 01.06.2024 12:00 is the first of June."""
+    return re.sub(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})", _turned, stamp.strip().replace("/", "-"))
+
+
+def _turned(found: re.Match[str]) -> str:
+    return f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}"
 
 
 def time_columns(path: Path, file: TableFile, wanted: str | None, taken: Iterable[int]) -> list[int]:
@@ -71,8 +83,9 @@ def time_columns(path: Path, file: TableFile, wanted: str | None, taken: Iterabl
         if column not in taken
     }
     found = [column for column, said in words.items() if said & _TIMES and said <= _TIMES | _QUALIFIERS]
-    pair = sorted((column for column in found), key=lambda column: "date" not in words[column])
-    if len(found) == 2 and file.n_rows is None and [words[column] for column in pair] == [{"date"}, {"time"}]:
+    pair = sorted((column for column in found), key=lambda column: not words[column] <= _DATES)
+    apart = len(found) == 2 and words[pair[0]] <= _DATES and words[pair[1]] <= _HOURS
+    if apart and file.n_rows is None:
         return pair
     if len(found) > 1:
         got = ", ".join(file.names[column] for column in found)
@@ -92,15 +105,18 @@ def scale_of(path: Path, name: str, stamps: list[str] | F64) -> Scale:
                 f"{path}: times must be ISO 8601 (2024-06-01T12:00:00.125) or numbers, got {str(written[0])[:40]!r} in "
                 f"column {name!r}; write them so, or give time_column='' and interval_s."
             )
-        return Scale(None, True, datetime.fromisoformat(str(written[0]).replace("/", "-")).tzinfo is not None)
+        return Scale(None, True, datetime.fromisoformat(_iso(str(written[0]))).tzinfo is not None)
     if abs(number) < 1e8:
         named = set(re.findall("[a-z]+", name.casefold())) & set(_SCALES)
         return Scale(_SCALES[named.pop()] if named else 1.0, False)
     return Scale(10.0 ** -(3 * max(0, math.ceil((math.log10(abs(number)) - 11) / 3))), True)
 
 
-def interval_of(path: Path, times: F64, stated: Sequence[float | None]) -> float:
-    """Return the seconds between rows: stated, or the median step, 125 ms and 1 s taken for what they are."""
+def interval_of(path: Path, times: F64, stated: Sequence[float | None], others: Sequence[str] = ()) -> float:
+    """Return the seconds between rows: stated, or the median step, 125 ms and 1 s taken for what they are.
+
+    ``others`` are columns that are neither bands nor time: one of them may be time by another name.
+    """
     given = next((interval for interval in stated if interval is not None), None)
     times = times[np.isfinite(times)]
     step = float(np.median(np.diff(times))) if len(times) > 1 else math.nan
@@ -113,7 +129,10 @@ def interval_of(path: Path, times: F64, stated: Sequence[float | None]) -> float
                 )
         return given
     if not step >= 1e-3:
-        why = "it has no column for time" if math.isnan(step) else f"from row to row its time goes {step:g} s on"
+        among = f" that is known by its name, among {', '.join(others[:10])}; name it in time_column" if others else ""
+        why = (
+            f"it has no column for time{among}" if math.isnan(step) else f"from row to row its time goes {step:g} s on"
+        )
         raise HearlessError(
             f"{path}: the interval cannot be told, {why}; give interval_s (and time_column='' where the clock is too "
             "coarse or runs backwards)."

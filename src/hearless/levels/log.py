@@ -98,6 +98,11 @@ class LevelLog:
     _curve_db: F64
     _strict: bool
 
+    @property
+    def timed(self) -> bool:
+        """Whether a column tells the time; else rows follow each other."""
+        return bool(self._times)
+
     def blocks(self, n_rows: int, start_row: int = 0) -> Iterator[Block]:
         """Yield the rows from ``start_row`` on, in memory bounded by ``n_rows``.
 
@@ -210,14 +215,18 @@ def open_levels(
         scale = replace(scale, zone=scale.zone and file.names[times[0]] not in file.stated.get("zoneless", ()))
         times_s = scale.seconds(head.stamps)
         start = scale.moment(float(times_s[np.isfinite(times_s)][0]))
-    step_s = interval_of(path, times_s, (interval_s, file.stated.get("interval_s")))
+    used = {*found.values(), *times}
+    ignored = tuple(name for column, name in enumerate(file.names) if column not in used)
+    step_s = interval_of(
+        path, times_s, (interval_s, file.stated.get("interval_s")), () if times or time_column == "" else ignored
+    )
     bands = SETS[kind]
     table = LevelTable(
         path,
         kind,
         tuple(map(nominal_hz, bands)),
         tuple(band not in found for band in bands),
-        tuple(name for column, name in enumerate(file.names) if column not in {*found.values(), *times}),
+        ignored,
         step_s,
         start,
         file.n_rows,

@@ -93,7 +93,7 @@ def _when(value: Any) -> datetime:
 def by_hour(path: str | Path, day: date | None = None) -> Hours:
     """Return a table's mean scores by hour of the day, the labels heard most first.
 
-    A label that is not among a row's best counts as 0 there.
+    A label that is not among a row's best counts as 0 there; where it is in no row of an hour, ``among`` says so.
 
     Args:
         path: a table that `write` made.
@@ -104,6 +104,7 @@ def by_hour(path: str | Path, day: date | None = None) -> Hours:
     """
     heard_s, days = np.zeros(24), set[date]()
     total: dict[str, NDArray[np.float64]] = {}
+    named: dict[str, NDArray[np.bool_]] = {}
     last: datetime | None = None
     for start, end, label, score, missing in read_table(path):
         seconds, middle = (end - start).total_seconds(), start + (end - start) / 2
@@ -113,6 +114,7 @@ def by_hour(path: str | Path, day: date | None = None) -> Hours:
             weight = seconds * (1.0 - missing)
             heard_s[middle.hour] += weight if start != last else 0.0
             total.setdefault(label, np.zeros(24))[middle.hour] += weight * score
+            named.setdefault(label, np.zeros(24, np.bool_))[middle.hour] = True
             last = start
             days.add(middle.date())
     if not days:
@@ -120,4 +122,5 @@ def by_hour(path: str | Path, day: date | None = None) -> Hours:
     clock = "hour since the log began" if min(days).year == 1970 else "hour (UTC)" if last and last.tzinfo else None
     labels = sorted(total, key=lambda label: -total[label].sum())
     scores = np.stack([total[label] for label in labels]) / np.where(heard_s > 0, heard_s, np.nan)
-    return Hours(tuple(labels), scores, heard_s, tuple(sorted(days)), **({"clock": clock} if clock else {}))
+    among = np.stack([named[label] for label in labels])
+    return Hours(tuple(labels), scores, heard_s, tuple(sorted(days)), among, **({"clock": clock} if clock else {}))

@@ -49,11 +49,12 @@ class _Journal:
 
     def _take(self, kept: Mapping[str, Any]) -> None:
         """Go on from what was kept, where it is about the same log, model and options and its table is there."""
-        if other := [name for name, value in self.said.items() if kept["said"].get(name) != value]:
+        before, now = _flat(kept["said"]), _flat(self.said)
+        if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
             name = other[0]
             raise HearlessError(
-                f"{self.out} was begun with another {name} ({_short(kept['said'].get(name))}; now "
-                f"{_short(self.said[name])}); write to another file, or delete {self.path} to begin anew."
+                f"{self.out} was begun with another {name} ({_short(before.get(name))}; now {_short(now.get(name))}); "
+                f"write to another file, or delete {self.path} to begin anew."
             )
         there = self.partial.stat().st_size if self.partial.is_file() else -1
         if there >= kept["n_bytes"] or (self.out.is_file() and kept["stage"] != "rows"):
@@ -73,6 +74,11 @@ class _Journal:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self.path)
+
+
+def _flat(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was said with each option by its own name."""
+    return {**{name: value for name, value in said.items() if name != "options"}, **said.get("options", {})}
 
 
 def _short(value: Any) -> str:

@@ -24,6 +24,7 @@ class Hours:
         scores: mean scores ``[label, hour]``, NaN where nothing was measured.
         heard_s: seconds of levels in each hour ``[hour]``.
         days: the days these are from.
+        among: ``[label, hour]``, whether it was among the best of any row; where not, its score is not known.
         clock: what its hours are.
     """
 
@@ -31,11 +32,12 @@ class Hours:
     scores: NDArray[Any]
     heard_s: NDArray[Any]
     days: tuple[date, ...]
+    among: NDArray[Any] | None = None
     clock: str = "hour of the log's clock"
 
 
 def day(hours: Hours, path: Path, *, top: int = 12, title: str = "") -> Path:
-    """Draw sources by the hour of a day as a heat map; hours without levels are grey.
+    """Draw sources by the hour of a day as a heat map; hours without levels are grey, unknown scores dots.
 
     Colours go with the square root of the score, so that a rare siren shows beside steady traffic.
 
@@ -66,8 +68,13 @@ def day(hours: Hours, path: Path, *, top: int = 12, title: str = "") -> Path:
     place.set_yticks(np.arange(len(shown)) - 0.5, minor=True)
     place.grid(which="minor", color="white", linewidth=0.5)
     place.tick_params(which="minor", length=0)
-    place.set_xlabel(hours.clock + ("; grey: no levels" if (hours.heard_s == 0).any() else ""))
+    said = [hours.clock, *(["grey: no levels"] if (hours.heard_s == 0).any() else [])]
+    if hours.among is not None and (unknown := ~hours.among[:top] & (hours.heard_s > 0)).any():
+        for row, hour in zip(*np.nonzero(unknown), strict=True):
+            place.text(hour, row, "·", ha="center", va="center", color="0.6")
+        said.append("dot: not among the best of any row")
+    place.set_xlabel("; ".join(said))
     figure.colorbar(image, ax=place, label="mean score", pad=0.01)
     first, last = hours.days[0], hours.days[-1]
-    said = f"{first}" if first == last else f"the mean of {len(hours.days)} days, {first} to {last}"
-    return save(figure, path, title or f"Sources by hour, {said}")
+    days = f"{first}" if first == last else f"the mean of {len(hours.days)} days, {first} to {last}"
+    return save(figure, path, title or f"Sources by hour, {days}")
