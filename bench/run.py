@@ -32,7 +32,7 @@ def rows(folder: Path, quick: bool) -> Iterator[Row]:
     yield from level_logs.rows(repeats=2 if quick else 9, minutes=0.5 if quick else 2)
     yield from teachers.rows(folder / "teachers", repeats=1 if quick else 5, batch_size=8 if quick else 32)
     yield from deploying.rows(folder / "exports", repeats=2 if quick else 9)
-    yield from studying.rows(folder / "studies", repeats=1 if quick else 3, n_clips=40 if quick else 120)
+    yield from studying.rows(folder / "studies", repeats=1 if quick else 2, n_clips=40 if quick else 80)
     yield from footprint.rows(folder, repeats=2 if quick else 5, long_s=600 if quick else 3600)
 
 

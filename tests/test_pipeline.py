@@ -226,7 +226,8 @@ def test_on_a_torch_device_it_says_the_same_in_another_layout() -> None:
 def test_a_clip_too_short_is_refused_as_the_classifier_would(duration_s: float) -> None:
     pipeline = built().eval()
     with pytest.raises(
-        HearlessError, match=rf"at least 8 frames to MobileNetV3, {duration_s:g} s give \d; set clip_s so that"
+        HearlessError,
+        match=rf"at least 8 frames to MobileNetV3, {duration_s:g} s give \d; set clip_s .of a head",
     ):
         pipeline.check_length(duration_s)
 
