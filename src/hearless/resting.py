@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Kept:
     def of(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the result of a key, made if it is not kept; all of one key are of one kind."""
         if key in self.results:
-            return self.results[key]  # type: ignore[return-value]
+            return cast(T, self.results[key])
         made = make()
         self.n_bytes += size(made)
         if self.n_bytes <= self.limit:
