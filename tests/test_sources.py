@@ -321,6 +321,14 @@ def test_a_given_offset_that_surprises_is_told_of(model: Model, clip: Path, tmp_
     assert offsets[0].startswith(f"offset {likely + 30:+.1f} dB as given, though the levels suggest {likely:+.1f} dB: ")
 
 
+def test_where_no_offset_can_be_estimated_a_given_one_is_taken(model: Model, tmp_path: Path) -> None:
+    deaf = replace(model, median_db=(*[np.nan] * 28, -30.0))
+    write_levels(tmp_path / "low.csv", np.full((16, 8), 50.0), HZ[:8], 0.125)
+    with pytest.raises(HearlessError, match="give the dB offset instead"):
+        door.prepared(deaf, tmp_path / "low.csv")
+    assert door.prepared(deaf, tmp_path / "low.csv", db_offset=-80.0)[2].offset_db == -80.0
+
+
 def test_bands_above_the_training_clips_sound_are_held_down_to_theirs(model: Model, clip: Path, tmp_path: Path) -> None:
     door.levels(clip, tmp_path / "l.npy")
     assert model.heard_to_hz == 4000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -321,10 +322,10 @@ def settled_offset_db(model: Model, log: LevelLog, given: float | None, say: Cal
     """Return what to add to a log's levels: what is given, told of where it surprises, or an estimate."""
     if given is None:
         return offset_db_of(model, log, say)
-    if model.median_db:
-        evidence = list[str]()
+    evidence = list[str]()
+    with suppress(HearlessError):  # where nothing can be estimated, what is given is all there is
         likely = offset_db_of(model, log, evidence.append)
-        if abs(given - likely) > SURPRISING_DB:
+        if model.median_db and abs(given - likely) > SURPRISING_DB:
             say(f"offset {given:+.1f} dB as given, though the levels suggest {likely:+.1f} dB: {evidence[0]}")
     return given
 

@@ -55,15 +55,15 @@ class Task:
 def make(lab: Lab, tasks: Sequence[Task]) -> None:
     """Make these runs and those before them, ``lab.jobs`` at a time; why one failed is kept in ``lab.failed``."""
     waiting = {path: task for task in tasks for path, task in _with_earlier(lab, task)}
+    needs = {path: [one.path(lab) for one in task.before()] for path, task in waiting.items()}
     with _pool(lab) as (pool, listen):
         under_way: dict[Future[None], Path] = {}
         while waiting or under_way:
             for path, task in list(waiting.items()):
-                earlier = [one.path(lab) for one in task.before()]
-                if why := next((lab.failed[one] for one in earlier if one in lab.failed), ""):
+                if why := next((lab.failed[one] for one in needs[path] if one in lab.failed), ""):
                     lab.failed[path] = why
                     del waiting[path]
-                elif not any(one in waiting or one in under_way.values() for one in earlier):
+                elif not any(one in waiting or one in under_way.values() for one in needs[path]):
                     under_way[pool.submit(_make, task.recipe.to_json(), task.fold, task.seed)] = path
                     del waiting[path]
             done, _ = wait(under_way, LOOK_S, FIRST_COMPLETED)
