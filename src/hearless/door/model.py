@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -105,7 +106,7 @@ class Model:
         """Return the scores ``[batch, class]`` of levels ``[batch, band, frame]``."""
         device = self.pipeline.torch_device
         with torch.inference_mode():
-            logits = self.pipeline(torch.from_numpy(self._within(levels_db)).to(device)).logits
+            logits = self.pipeline(self._within(torch.from_numpy(levels_db).to(device))).logits
         return self._chances(self._calibrated(logits))
 
     @property
@@ -114,15 +115,22 @@ class Model:
         edges = edges_hz(cast(ThirdOctave, self.pipeline.capture).octaves)
         return tuple(low >= self.heard_to_hz for low in edges[:-1].tolist())
 
-    def _within(self, levels_db: NDArray[np.float32]) -> NDArray[np.float32]:
+    @cached_property
+    def _highest_db(self) -> Tensor | None:
+        """The highest level that each band may have ``[band, 1]``, None where all were heard in training."""
+        unheard = self.unheard
+        if not any(unheard) or len(self.median_db) != len(unheard):
+            return None
+        theirs = np.nan_to_num(np.array(self.median_db) + DEAF_DB, nan=NOTHING_DB)
+        return torch.from_numpy(np.where(unheard, theirs, np.inf)[:, None].astype(np.float32))
+
+    def _within(self, levels_db: Tensor) -> Tensor:
         """Return levels ``[batch, band, frame]`` with no more in a band than its training clips had there.
 
         A network that never heard anything in a band makes no sense of what a meter writes there.
         """
-        if not any(self.unheard) or len(self.median_db) != len(self.unheard):
-            return levels_db
-        theirs = np.nan_to_num(np.array(self.median_db) + DEAF_DB, nan=NOTHING_DB)
-        return np.minimum(levels_db, np.where(self.unheard, theirs, np.inf)[:, None].astype(np.float32))
+        highest = self._highest_db
+        return levels_db if highest is None else torch.minimum(levels_db, highest.to(levels_db))
 
     @property
     def listener(self) -> predicting.Listener:
@@ -146,7 +154,7 @@ class Model:
     def _observe(self, waveform: NDArray[np.float32], rate_hz: int) -> Tensor:
         device = self.pipeline.torch_device
         kept = self.pipeline.observe(torch.from_numpy(np.ascontiguousarray(waveform)).to(device), rate_hz)
-        return torch.from_numpy(self._within(kept.cpu().numpy())).to(device) if self.hears_levels else kept
+        return self._within(kept) if self.hears_levels else kept
 
     def predict(self, sound: str | Path | NDArray[Any], rate: int | None = None) -> dict[str, float]:
         """Return the score of every class, best first, for a file, or for samples ``[time]`` at ``rate`` Hz.
@@ -236,7 +244,7 @@ class Model:
         offset_db = settled_offset_db(self, log, how.db_offset, how.say)
         heard = np.ascontiguousarray(levels_db[: listener.n_rows].T[None] + np.float32(offset_db))
         n_rows = first_row + n_there if n_there <= listener.n_rows else max(first_row + n_there, logs.n_rows(log))
-        return torch.from_numpy(self._within(heard)).to(self.pipeline.torch_device), n_rows * listener.interval_s
+        return self._within(torch.from_numpy(heard).to(self.pipeline.torch_device)), n_rows * listener.interval_s
 
     def original(self) -> Model | None:
         """Return the frozen classifier that its transcoder was trained beside, hearing the sound itself; else None."""
