@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -131,7 +133,7 @@ def test_killed_its_processes_end_and_the_study_goes_on(tiny: Path, tmp_path: Pa
     runs, script = tmp_path / "runs", tmp_path / "killed.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), runs=str(runs), root=str(tiny)))
     killed = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not list(runs.glob("*/*/done.json")) and time.monotonic() < until:
         time.sleep(0.02)
     os.kill(killed.pid, signal.SIGKILL)
@@ -146,6 +148,19 @@ def test_killed_its_processes_end_and_the_study_goes_on(tiny: Path, tmp_path: Pa
     assert not any(row.hole for row in report.rows)
     assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
     assert report.table() == Lab(tmp_path / "alone", tiny).study(STUDY).table()
+
+
+def test_a_killed_process_is_told_with_its_remedy(tiny: Path, tmp_path: Path) -> None:
+    def kill(name: str, at: Tick) -> None:
+        for child in multiprocessing.active_children():
+            os.kill(cast(int, child.pid), signal.SIGKILL)
+
+    lab = Lab(tmp_path, tiny, jobs=2, tick=kill)
+    many = replace(UPPER, stages=(replace(UPPER.stages[0], epochs=200),))
+    with pytest.raises(HearlessError, match=r"one of 2 was killed.*again with fewer --jobs"):
+        side_by_side.make(lab, [Task(many, "1", 0)])
+    assert not lab.failed
+    assert not multiprocessing.active_children()
 
 
 def _alive(session: int) -> list[int]:

@@ -11,12 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from queue import Empty
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hearless.interfaces import HearlessError
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 """Seconds between two looks at what the processes say; and between two steps of one training that are told of."""
+
+LAST_WORDS_S = 2.0
+"""Seconds that what was said last may take to arrive."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -53,11 +56,15 @@ class Task:
 
 
 def make(lab: Lab, tasks: Sequence[Task]) -> None:
-    """Make these runs and those before them, ``lab.jobs`` at a time; why one failed is kept in ``lab.failed``."""
+    """Make these runs and those before them, ``lab.jobs`` at a time; why one failed is kept in ``lab.failed``.
+
+    Raises:
+        HearlessError: a process was killed, for want of memory as a rule; what is finished stays.
+    """
     waiting = {path: task for task in tasks for path, task in _with_earlier(lab, task)}
     needs = {path: [one.path(lab) for one in task.before()] for path, task in waiting.items()}
+    under_way: dict[Future[None], Path] = {}
     with _pool(lab) as (pool, listen):
-        under_way: dict[Future[None], Path] = {}
         while waiting or under_way:
             for path, task in list(waiting.items()):
                 if why := next((lab.failed[one] for one in needs[path] if one in lab.failed), ""):
@@ -86,20 +93,28 @@ def _note(lab: Lab, path: Path, future: Future[None]) -> None:
         future.result()
     except HearlessError as error:
         lab.failed[path] = str(error)
+    except BrokenExecutor as error:
+        raise HearlessError(
+            f"jobs must leave each process the memory it needs: one of {lab.jobs} was killed; what is finished is "
+            "kept, so run the same command again with fewer --jobs."
+        ) from error
 
 
 @contextmanager
 def _pool(lab: Lab) -> Iterator[tuple[Executor, Callable[[], None]]]:
-    """Yield the processes, and what passes on to the lab what they have said since the last call."""
+    """Yield the processes, and what passes on to the lab what they have said since the last call.
+
+    A thread hears them: one that is killed amid a word would keep whoever listens waiting for the rest of it.
+    """
     spawn = multiprocessing.get_context("spawn")  # a forked process could not use torch's threads
-    said = spawn.Queue()
+    said, heard = spawn.Queue(), SimpleQueue[tuple[Any, ...]]()
+    said.cancel_join_thread()
+    hears = threading.Thread(target=_hear, args=(said, heard), daemon=True)
+    hears.start()
 
     def listen() -> None:
-        while True:
-            try:
-                kind, *words = said.get_nowait()
-            except Empty:
-                return
+        while not heard.empty():
+            kind, *words = heard.get()
             (lab.say if kind == "say" else lab.tick)(*words)
 
     start = (type(lab), {"runs": lab.runs, "root": lab.root, "torch_device": lab.torch_device}, said)
@@ -109,7 +124,14 @@ def _pool(lab: Lab) -> Iterator[tuple[Executor, Callable[[], None]]]:
             yield pool, listen
         finally:
             pool.shutdown(cancel_futures=True)
+            said.put(None)
+            hears.join(LAST_WORDS_S)
     listen()
+
+
+def _hear(said: multiprocessing.Queue[tuple[Any, ...] | None], heard: SimpleQueue[tuple[Any, ...]]) -> None:
+    while (one := said.get()) is not None:
+        heard.put(one)
 
 
 @contextmanager
