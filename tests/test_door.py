@@ -494,6 +494,12 @@ def test_a_study_of_one_recipe_is_refused(tiny: Path, tmp_path: Path) -> None:
         hearless.study("table9", labels=tiny / "meta.csv", runs=tmp_path)
 
 
+def test_an_analysis_tells_its_own_words_too(tiny: Path, tmp_path: Path) -> None:
+    said = r"low_rate/sensitivity takes alphas, .*, storage beside its settings; .*, epochs, .*; got trails"
+    with pytest.raises(HearlessError, match=said):
+        hearless.study("low_rate/sensitivity", labels=tiny / "meta.csv", runs=tmp_path, trails=3)
+
+
 def test_a_tampered_weights_file_is_refused(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEARLESS_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "cache" / "weights" / weights_table()["mn04"][1].remote.filename

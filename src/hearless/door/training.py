@@ -13,6 +13,7 @@ from hearless.door.recipes import is_analysis, maker, recipe_module, settings
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.plural import plural
+from hearless.recipes._shared import UnknownSettingError
 from hearless.report import Report
 from hearless.run import Run
 from hearless.spec import Spec
@@ -86,7 +87,11 @@ def study(
     if data is None and words:
         known = ", ".join(vars(module).get("WORDS", ())) or "nothing"
         raise HearlessError(f"--set of {name} takes {known} where no data are named, got {', '.join(words)}.")
-    each, task = _each(module, lab, data, own, backbones, weights, words, bool(rates)) if data else ([], "")
+    try:
+        each, task = _each(module, lab, data, own, backbones, weights, words, bool(rates)) if data else ([], "")
+    except UnknownSettingError as error:
+        beside = ", ".join(vars(module).get("WORDS", ()))
+        raise HearlessError(f"{name} takes {beside} beside its settings; {error}" if beside else str(error)) from error
     pictures = Path(place or lab.runs / "studies" / name)
     if is_analysis(name):
         question = Question(

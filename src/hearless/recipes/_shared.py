@@ -75,6 +75,10 @@ def digest_of(weights: str | Path) -> str:
     return sha256(Path(weights))
 
 
+class UnknownSettingError(HearlessError):
+    """A setting of a name that is none."""
+
+
 def with_words(
     made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone"), *, released: bool = False,
     by: Callable[..., Any] | None = None,
@@ -85,12 +89,13 @@ def with_words(
     folder's ``from_words``, whose own words are told with the fields where a name is unknown.
 
     Raises:
-        HearlessError: an unknown field, or a value that does not fit it.
+        UnknownSettingError: a name that is no field.
+        HearlessError: a value that does not fit its field.
     """
     kinds = {f.name: str(f.type) for f in fields(made) if f.name not in fixed}
     if unknown := set(words) - set(kinds):
         known = dict.fromkeys((*kinds, *_own_words(by)))
-        raise HearlessError(f"settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
+        raise UnknownSettingError(f"settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
     chosen = replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
     if vars(chosen).get("protocol") == "as_released" and not released:
         raise HearlessError("protocol must be honest or paper, got 'as_released': no published code is repeated here.")
