@@ -181,6 +181,29 @@ def test_a_run_without_checkpoints_serves_tables_and_is_trained_again_as_a_teach
     assert first.predictions("test").read_bytes() == stored
 
 
+def test_a_run_that_is_trained_again_is_not_done_meanwhile_and_keeps_nothing_that_old_weights_said(
+    watched: Watched,
+) -> None:
+    run = watched.run(UPPER, "1", 0)
+    watched.heard_through(UPPER, "1", 0, LOW_VIEW)
+    shutil.rmtree(run.path / "checkpoints")
+
+    def stop(name: str, tick: Tick) -> None:
+        raise KeyboardInterrupt
+
+    said: list[str] = []
+    watched.say, watched.tick = said.append, stop
+    with pytest.raises(KeyboardInterrupt):
+        watched.run(taught(), "1", 0)
+    assert not run.done
+    assert not list(run.path.glob("predictions/*.npz"))
+    assert f"trains {run.path.parent.name}/{run.path.name} again" in said[0]
+    watched.tick = lambda name, tick: None
+    watched.run(taught(), "1", 0)
+    assert Run(run.path).done
+    assert {path.stem for path in run.path.glob("predictions/*.npz")} == {"validation", "test"}
+
+
 def test_seconds_of_a_resumed_run_add_up_and_leave_the_teacher_out(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,12 @@ class Run:
         """True once the training is over."""
         return (self.path / "done.json").is_file()
 
+    def begin_again(self) -> None:
+        """Forget that the training was over, and what its weights have said of clips: other ones come."""
+        (self.path / "done.json").unlink()
+        for said in self.predictions("test").parent.glob("*.npz"):
+            said.unlink()
+
     @property
     def recipe(self) -> Recipe:
         """The recipe it trains."""

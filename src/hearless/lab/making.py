@@ -39,6 +39,8 @@ def make(lab: Lab, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | 
     if isinstance(recipe.initial, Trained):
         check_teacher_leak(start_of(lab, recipe.initial, fold, seed), bench.test, bench.table.hashes_of(bench.test))
     lab.say(_begins(run, recipe))
+    if run.done:
+        run.begin_again()
     earlier, began = _seconds(run), time.perf_counter()
     write_facts(run, recipe, bench, pipeline)
     explain = listen()
@@ -82,9 +84,14 @@ def heard(
 
 
 def _begins(run: Run, recipe: Recipe) -> str:
-    """Say that a run is trained, or where a stopped one goes on."""
+    """Say that a run is trained, or once more, or where a stopped one goes on."""
     over, n_epochs = run.epochs_over, sum(stage.epochs for stage in recipe.stages)
     name = f"{run.path.parent.name}/{run.path.name}"
+    if run.done:
+        return (
+            f"trains {name} again, which kept its results but not its weights; made on another machine it may differ a "
+            "little, so make the tables it stands in anew"
+        )
     return f"resumes {name} (epoch {min(over + 1, n_epochs)} of {n_epochs})" if over else f"trains {name}"
 
 
