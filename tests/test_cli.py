@@ -112,6 +112,18 @@ def test_training_tells_what_it_does_and_asking_twice_trains_nothing(
     assert again.stdout == first.stdout
 
 
+def test_a_user_is_told_where_noise_is_given_a_class(train: Callable[..., Result], tmp_path: Path) -> None:
+    words = ["--method", "fine_tuned"]
+    (path,) = json.loads(train(*words, "--json", runs=tmp_path).stdout)["runs"]
+    run = Run(Path(path))
+    for share, is_told in ((0.5, True), (0.05, False)):
+        run.write("measured.json", {**run.measured, "noise_named": {"silence": share, "white": share}})
+        text = train(*words, runs=tmp_path).stdout
+        assert (
+            "it gives 50% of silence and noise a class: the same command with --set background=0.1" in text
+        ) is is_told
+
+
 def test_all_folds_are_trained_and_shown(train: Callable[..., Result]) -> None:
     train("--method", "fine_tuned", "--seed", "1")
     found = json.loads(train("--method", "fine_tuned", "--folds", "all", "--json").stdout)

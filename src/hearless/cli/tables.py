@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,6 +19,17 @@ TRUST = {
     "noise_named": "noise given a class (%)",
 }  # fmt: skip
 """What `hearless evaluate` says of how far scores can be trusted: a report's measures and their words."""
+
+
+MUCH_NOISE = 0.1
+"""The share of silence and noise, given a class, from which on a user is told."""
+
+
+def noise_words(measured: Mapping[str, Any]) -> str:
+    """Say that a run gives silence and noise a class, from its measured.json; nothing where that is rare."""
+    shares = (measured.get("noise_named") or {}).values()
+    share = sum(shares) / max(1, len(shares))
+    return f"it gives {share:.0%} of silence and noise a class" if share > MUCH_NOISE else ""
 
 
 def show(report: Report, as_json: bool = False, *, breakdown: bool = False) -> None:

@@ -27,7 +27,7 @@ from hearless.cli.options import (
     whole_numbers,
 )
 from hearless.cli.progress import watched_lab
-from hearless.cli.tables import show
+from hearless.cli.tables import noise_words, show
 
 
 def train(
@@ -66,6 +66,8 @@ def train(
         typer.echo(f"- name the sources in a log of levels: hearless predict {first} LOG.csv --out sources.csv")
     typer.echo(f"- name the sounds in other files: hearless predict {first} MY_SOUNDS/ --csv sounds.csv")
     typer.echo(f"- see each fold and class: hearless evaluate {first}")
+    if named := noise_words(made[0].measured):
+        typer.echo(f"- {named}: the same command with --set background=0.1 trains on noise and silence of no class too")
     typer.echo(f"- put it on a device: hearless export {first} --to onnx --int8 --root {shlex.quote(str(folder))}")
     if len(made) < len(known):
         typer.echo("- test every fold in turn: the same command with --folds all")

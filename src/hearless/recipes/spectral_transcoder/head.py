@@ -35,7 +35,7 @@ def recipe(settings: Settings, transcoder: Recipe | None = None) -> Recipe:
         select="last" if settings.as_released else best, validation=settings.validation,
         train_on_validation=settings.as_released, peak_normalised=settings.as_released,
         protocol=settings.protocol, batch_size=settings.head_batch_size, clip_s=settings.head_clip_s,
-        name=f"spectral_transcoder/head-{settings.backbone.name}-{heard}",
+        background=settings.background, name=f"spectral_transcoder/head-{settings.backbone.name}-{heard}",
     )  # fmt: skip
 
 

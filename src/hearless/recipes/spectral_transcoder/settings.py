@@ -52,6 +52,7 @@ class Settings:
         head_epochs, head_learning_rate, head_batch_size: of each head's training.
         head_clip_s: seconds that a head hears at a time, shorter clips filled up with silence; None: the longest
             training clip, and a clip too short for the classifier is refused.
+        background: share of a head's training clips in whose place background of no class is heard.
         transcoder_tables: tables of recordings, parted by ``;``, that table 3's transcoders are trained on in place of
             the data set, relative to its folder; its own table must be among them.
         transcoder_fold: their fold that holds the test recordings, as in "city/{fold}".
@@ -85,6 +86,7 @@ class Settings:
     head_learning_rate: float = 1e-3
     head_batch_size: int = 32
     head_clip_s: float | None = None
+    background: float = 0.0
     transcoder_tables: str = ""
     transcoder_fold: str = ""
     aggregation: str = ""

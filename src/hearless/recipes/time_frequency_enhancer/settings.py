@@ -70,6 +70,7 @@ class Settings:
         initialisation: of the enhancer: "torch", or "signal", which lets its mask hear the sound from the start.
         teacher_epochs, teacher_learning_rate, teacher_schedule: of the teacher's fine-tuning.
         gradient_checkpointing: recompute AST's blocks when going back, to save memory.
+        background: share of the training clips in whose place background of no class is heard.
         validation, clip_s, balance, precision, protocol: as in `Recipe`.
     """
 
@@ -103,6 +104,7 @@ class Settings:
     validation: float = 0.25
     clip_s: float | None = None
     balance: str = "none"
+    background: float = 0.0
     precision: str = "32-true"
     protocol: str = "honest"
 
@@ -152,7 +154,7 @@ class Settings:
         return {
             "dataset": self.dataset, "clip_s": self.clip_s, "validation": self.validation, "balance": self.balance,
             "precision": self.precision, "protocol": self.protocol, "batch_size": self.batch_size,
-            "select": "max:mAP" if self.multi_label else "max:accuracy",
+            "select": "max:mAP" if self.multi_label else "max:accuracy", "background": self.background,
         }  # fmt: skip
 
 
