@@ -327,6 +327,14 @@ def test_train_takes_the_fold_to_the_devices(tiny: Path, tiny_runs: Path) -> Non
     assert tested == {f"{label}-{n}" for label in ("hiss", "hum", "tick") for n in (2, 3)}
 
 
+def test_the_rate_is_a_setting_and_no_option(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(HearlessError, match=r"takes none of its own, got 16000; set it with --set rate_hz=16000\."):
+        door.train(
+            labels=tiny / "meta.csv", method="ds_flexinet/student", backbone="sm1", rate=16000, runs=tmp_path,
+            teachers="cp_resnet",
+        )  # fmt: skip
+
+
 def test_studies_are_studies() -> None:
     for module in (table2, table3, table4, table5):
         study = module.study([made()], task="A task.")

@@ -149,6 +149,16 @@ def the_one(each: Sequence[One], takes: str = "this study takes one backbone at 
     return each[0]
 
 
+def no_rates(rates: Sequence[int]) -> None:
+    """Refuse rates for a study that has none to choose.
+
+    Raises:
+        HearlessError: there are some.
+    """
+    if rates:
+        raise HearlessError(f"rates are nothing to this study, got {list(rates)}; leave --rates out.")
+
+
 def the_one_at_a_rate(each: Sequence[One], rates: Sequence[int]) -> tuple[One, int]:
     """Return settings and rate of a study of one network at one rate.
 
