@@ -207,7 +207,9 @@ def test_the_papers_numbers_stand_beside(shared: Path) -> None:
     for printed in paper(shared, "004_table2_models.csv"):
         for label, column in ((printed["system"], "acc_percent"), (f"{printed['system']}, int8", "acc_qat_percent")):
             assert list(sizes[label].published.values()) == [pytest.approx(float(printed[column]) / 100)]
-            parameters, macs = (float(sizes[label].condition[name].split()[0]) for name in ("parameters", "MACs"))
+            parameters, macs = (
+                float(sizes[label].of(10).condition[name].split()[0]) for name in ("parameters", "MACs")
+            )
             assert parameters == pytest.approx(float(printed["params_K"]), rel=0.01)
             assert macs == pytest.approx(float(printed["macs_M"]), rel=0.01)
     fused = {row.label: row for row in table4.study([made()]).rows}["fused teachers"]
@@ -242,7 +244,16 @@ def test_table4_names_each_teacher_on_its_own_seed() -> None:
 def test_tables_2_and_3_share_their_runs() -> None:
     sizes = {row.label: row.options[0].digest for row in table2.study([made()]).rows}
     assert {row.label: row.options[0].digest for row in table3.study([made()]).rows}.items() <= sizes.items()
-    assert [row.condition["weights"] for row in table2.study([made()]).rows[2:4]] == ["122.0 KB", "30.5 KB"]
+
+
+def test_costs_are_those_of_the_data_sets_classes() -> None:
+    full, small = table2.study([made()]).rows[2:4]
+    assert [row.of(10).condition["weights"] for row in (full, small)] == ["122.0 KB", "30.5 KB"]
+    for n_classes in (3, 10):
+        network = full.options[0].student.classifier.replace(n_classes=n_classes).build()
+        n = sum(parameter.numel() for parameter in network.parameters())
+        assert full.of(n_classes).condition["parameters"] == f"{n / 1000:.2f} K"
+        assert small.of(n_classes).condition["weights"] == f"{n / 1000:.1f} KB"
 
 
 def test_some_rows_can_be_asked_for() -> None:
@@ -313,6 +324,13 @@ def test_figure_3_draws_what_is_taken_for_what(tiny: Path, tiny_runs: Path, tmp_
     )
     assert matrix[1, 1] == pytest.approx(right, abs=1e-4)
     assert any(note.startswith("RN + FMS + ADIR: most often taken:") for note in report.notes)
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_table_tells_the_costs_of_its_own_classes(tiny: Path, tiny_runs: Path) -> None:
+    settings = from_words(TABLE, backbone="sm1", **{**SMALL, "how": "none", "rows": "sm1"})
+    report = Lab(tiny_runs, tiny).study(table2.study([settings]))
+    assert report.rows[0].condition["parameters"] == "13.20 K"  # of hiss, hum and tick; the paper's ten make 13.66
 
 
 @pytest.mark.usefixtures("cached")
