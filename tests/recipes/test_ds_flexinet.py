@@ -297,8 +297,24 @@ def test_one_size_and_no_rates(tmp_path: Path) -> None:
         table5.study([made()], rates=(1000,))
     with pytest.raises(HearlessError, match="one label a clip"):
         fig3.analyse(Lab(tmp_path, tmp_path), Question((made(multi_label=True),)))
-    with pytest.raises(HearlessError, match="of one kind, got mn04, mn02"):
-        teacher.every(made(teachers="mn04,mn02", teacher_weights="file.pt"))
+
+
+@pytest.mark.parametrize(
+    ("teachers", "weights", "said"),
+    [
+        ("mn04,passt", "file.pt", "teacher_weights is of one kind, got mn04, passt; fetch their weights"),
+        ("cp_resnet", "file.pt", r"no teacher of cp_resnet starts from teacher_weights, got 'file\.pt'; leave it out"),
+        ("cp_resnet,mn02", "file.pt", "no teacher of cp_resnet,mn02 starts from teacher_weights"),
+        ("cp_resnet,bogus", "", r"teachers must be among cp_resnet, passt, .*mn04.*, mn02, got bogus\."),
+    ],
+)
+def test_teachers_and_their_weights_are_checked(teachers: str, weights: str, said: str) -> None:
+    settings = made(teachers=teachers, teacher_weights=weights)
+    for make in (student.recipe, teacher.recipe):
+        with pytest.raises(HearlessError, match=said):
+            make(settings)
+    assert teacher.kinds(made(teachers="cp_resnet,mn04", teacher_weights="file.pt")) == ["cp_resnet", "mn04"]
+    assert teacher.kinds(made(teachers="cp_resnet", teacher_weights="none")) == ["cp_resnet"]
 
 
 # --- through the lab --------------------------------------------------------------------------------------------------
