@@ -17,6 +17,7 @@ from hearless.captures.simulated_device import SimulatedDevice
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.datasets.simulated_devices import SimulatedDevices
 from hearless.datasets.tau2022_mobile import TAU2022Mobile
+from hearless.door.recipes import maker
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.recipe import Recipe
@@ -315,6 +316,14 @@ def test_teachers_and_their_weights_are_checked(teachers: str, weights: str, sai
             make(settings)
     assert teacher.kinds(made(teachers="cp_resnet,mn04", teacher_weights="file.pt")) == ["cp_resnet", "mn04"]
     assert teacher.kinds(made(teachers="cp_resnet", teacher_weights="none")) == ["cp_resnet"]
+
+
+def test_the_int8_row_is_a_recipe_of_its_own() -> None:
+    settings = made(int8_epochs=3)
+    rows = {row.label: row.options[0] for row in table2.study([settings], folds=("2",)).rows}
+    alone = maker("ds_flexinet/student_int8", "recipe")(settings, fold="2")
+    assert (alone.digest, alone.name) == (rows["sm2, int8"].digest, rows["sm2, int8"].name)
+    assert alone.quantized == "onnx"
 
 
 # --- through the lab --------------------------------------------------------------------------------------------------
