@@ -152,7 +152,12 @@ def test_several_labels_a_clip_are_scored_by_map(train: Callable[..., Result]) -
         (["--map", "label=colour"], "no column 'colour' for label"),
         (["--map", "label"], "settings and columns are name=value, got label"),
         (["--set", "epochs"], "settings and columns are name=value, got epochs"),
-        (["--set", "epoch=3"], "settings are multi_label, epochs"),
+        (["--set", "epoch=3"], "did you mean epochs? settings are multi_label, epochs"),
+        (["--set", "colour=red"], "hearless: settings are multi_label, epochs"),
+        (
+            ["--method", "ds_flexinet"],
+            "'ds_flexinet' is no recipe; known are ds_flexinet/student, ds_flexinet/student_int8",
+        ),
         (["--set", "rate=2000"], "--set rate=…: that has an option of its own"),
         (["--rate", "20"], "at least 250, got 20"),
         (["--rate", "9000"], "lower --rate"),

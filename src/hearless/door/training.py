@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from hearless.door.data import Tables, dataset
-from hearless.door.recipes import is_analysis, maker, recipe_module, settings
+from hearless.door.recipes import is_analysis, maker, recipe_module, settings, systems
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.plural import plural
@@ -47,8 +47,8 @@ def train(
     Raises:
         HearlessError: a rate for a recipe that takes none, or whatever the training refuses.
     """
-    system = method.partition("/")[0] if "/" in method else "low_rate"
-    make = maker(method if "/" in method else f"low_rate/{method}", "recipe")
+    named = method if "/" in method or method in systems() else f"low_rate/{method}"
+    make, system = maker(named, "recipe"), named.partition("/")[0]
     data, folder = dataset(name, labels, root, mapping)
     lab = lab or Lab(Path(runs), folder)
     words.setdefault("multi_label", lab.table(data).multi_label)

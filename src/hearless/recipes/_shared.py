@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from hearless.classifiers._official import backbone as published
 from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.closest import closest
 from hearless.download import sha256
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
@@ -95,7 +96,9 @@ def with_words(
     kinds = {f.name: str(f.type) for f in fields(made) if f.name not in fixed}
     if unknown := set(words) - set(kinds):
         known = dict.fromkeys((*kinds, *_own_words(by)))
-        raise UnknownSettingError(f"settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
+        near = [close for name in sorted(unknown) if (close := closest(name, known))]
+        guess = f"did you mean {' and '.join(near)}? " if near else ""
+        raise UnknownSettingError(f"{guess}settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
     chosen = replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
     if vars(chosen).get("protocol") == "as_released" and not released:
         raise HearlessError("protocol must be honest or paper, got 'as_released': no published code is repeated here.")
