@@ -220,8 +220,10 @@ def test_an_unfinished_run_is_not_loaded(trained: Callable[..., Run], tmp_path: 
     half = shutil.copytree(trained().path, tmp_path / "recipe" / "fold1-seed0")
     (half / "done.json").unlink()
     for place in (half, half.parent):
-        with pytest.raises(HearlessError, match="holds no finished run"):
-            hearless.load(place)
+        said = "holds no finished run, fold1-seed0 is unfinished: 1 of 1 epochs; the same train command goes on"
+        for ask in (hearless.load, door.export):
+            with pytest.raises(HearlessError, match=said):
+                ask(place)
 
 
 def test_a_run_whose_recipe_names_a_foreign_class_is_refused(trained: Callable[..., Run], tmp_path: Path) -> None:
