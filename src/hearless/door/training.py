@@ -10,10 +10,9 @@ from typing import Any, cast
 
 from hearless.door.data import Tables, dataset
 from hearless.door.recipes import is_analysis, maker, recipe_module, settings, systems
-from hearless.interfaces import HearlessError
+from hearless.interfaces import HearlessError, UnknownSettingError
 from hearless.lab import Lab
 from hearless.plural import plural
-from hearless.recipes._shared import UnknownSettingError
 from hearless.report import Report
 from hearless.run import Run
 from hearless.spec import Spec

@@ -19,7 +19,7 @@ from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.closest import closest
 from hearless.download import sha256
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
-from hearless.interfaces import HearlessError
+from hearless.interfaces import HearlessError, UnknownSettingError
 from hearless.spec import Spec, checked, fit_type, spec
 from hearless.teachers import Pretrained
 
@@ -74,10 +74,6 @@ def digest_of(weights: str | Path) -> str:
     if not Path(weights).is_file():
         raise HearlessError(f"weights must be a file, 'none', or left out (the published ones), got '{weights}'.")
     return sha256(Path(weights))
-
-
-class UnknownSettingError(HearlessError):
-    """A setting of a name that is none."""
 
 
 def with_words(
