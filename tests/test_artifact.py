@@ -124,6 +124,14 @@ def test_it_is_a_listener(tmp_path: Path) -> None:
     assert "recorded at 1000 Hz or more, got 500 Hz" in str(slow.error)
 
 
+def test_a_file_below_the_shortest_window_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.full(99, 0.9), 1000)
+    for free_length in (True, False):
+        card = replace(CARD, free_length=free_length)
+        (said,) = predict(Listener(**Artifact(write(tmp_path / "a.onnx", card)).listening), tmp_path / "short.wav")
+        assert ("needs at least 0.1 s of sound, got 0.099 s" in str(said.error)) == free_length
+
+
 def test_sound_is_up_sampled_as_far_as_in_training(tmp_path: Path) -> None:
     for rate_hz in (500, 800, 1000):
         soundfile.write(tmp_path / f"{rate_hz:04d}.wav", np.full(10 * rate_hz, 0.9), rate_hz, subtype="FLOAT")

@@ -115,7 +115,8 @@ class Card:
         return {
             "classify": classify, "labels": self.labels, "rate_hz": self.rate_hz, "window_s": self.window_s,
             "multi_label": self.multi_label, "minimum_rate_hz": self.minimum_rate_hz, "min_window_s": shortest,
-            "sensor": self.sensor, "thresholds": self.thresholds, "none_below": self.none_below,
+            "sensor": self.sensor, "least_s": self.min_window_s if self.free_length else 0.0,
+            "thresholds": self.thresholds, "none_below": self.none_below,
         }  # fmt: skip
 
     def calibrated(self, logits: Floats) -> Floats:
