@@ -23,6 +23,9 @@ CARD = Card(
 )  # fmt: skip
 
 
+REMEDY = "take the original recording or a listener for a lower rate."
+
+
 def write(path: Path, card: Card | None = CARD) -> Path:
     """Write a file whose logits are minus and plus the mean over time."""
     helper, kinds = onnx.helper, onnx.TensorProto
@@ -102,6 +105,7 @@ def test_a_card_survives_its_text_and_what_is_wrong_is_refused() -> None:
         ({"labels": ()}, "got 0 labels"),
         ({"window_s": 0.0}, r"0.0 s"),
         ({"precision": "fp8"}, "one of fp32, int8"),
+        ({"source_rate_hz": -1}, r"must be 0 \(not told\) or above, got -1"),
         ({"temperature": 0.0}, "temperature must be a number above 0"),
         ({"none_below": 1.5}, "scores from 0 to 1"),
         ({"thresholds": (0.5,)}, "one a class or none, got 1 for 2"),
@@ -118,6 +122,33 @@ def test_it_is_a_listener(tmp_path: Path) -> None:
     assert loud.error is None
     assert loud.ranked() == pytest.approx({"loud": 1 / (1 + np.exp(-0.9)), "quiet": 1 / (1 + np.exp(0.9))}, rel=1e-3)
     assert "recorded at 1000 Hz or more, got 500 Hz" in str(slow.error)
+
+
+def test_a_file_below_the_shortest_window_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.full(99, 0.9), 1000)
+    for free_length in (True, False):
+        card = replace(CARD, free_length=free_length)
+        (said,) = predict(Listener(**Artifact(write(tmp_path / "a.onnx", card)).listening), tmp_path / "short.wav")
+        assert ("needs at least 0.1 s of sound, got 0.099 s" in str(said.error)) == free_length
+
+
+def test_sound_is_up_sampled_as_far_as_in_training(tmp_path: Path) -> None:
+    for rate_hz in (500, 800, 1000):
+        soundfile.write(tmp_path / f"{rate_hz:04d}.wav", np.full(10 * rate_hz, 0.9), rate_hz, subtype="FLOAT")
+
+    def refused(source_rate_hz: int) -> list[str | None]:
+        card = replace(CARD, source_rate_hz=source_rate_hz)
+        listener = Listener(**Artifact(write(tmp_path / "a.onnx", card)).listening)
+        return [one.error and one.error.partition("listener ")[2] for one in predict(listener, tmp_path)]
+
+    assert refused(0) == [f"needs sound recorded at 1000 Hz or more, got {hz} Hz; {REMEDY}" for hz in (500, 800)] + [
+        None
+    ]
+    assert refused(800) == [f"needs sound recorded at 800 Hz or more, got 500 Hz; {REMEDY}", None, None]
+    assert refused(16000) == refused(0)
+    (kept,) = predict(Listener(**Artifact(write(tmp_path / "a.onnx", replace(CARD, source_rate_hz=800))).listening),
+                      tmp_path / "0800.wav")  # fmt: skip
+    assert kept.ranked()["loud"] == pytest.approx(1 / (1 + np.exp(-0.9)), rel=1e-3)
 
 
 def test_nothing_of_the_training_stack_is_imported(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_list_shows_what_there_is() -> None:
 
 @pytest.mark.parametrize("method", ["full_band", "fine_tuned", "basd", "cssd"])
 def test_every_method_trains_on_a_users_table(train: Callable[..., Result], method: str) -> None:
-    (folder,) = json.loads(train("--method", method, "--rate", 1000, "--json").stdout)["runs"]
+    rate = () if method == "full_band" else ("--rate", 1000)
+    (folder,) = json.loads(train("--method", method, *rate, "--json").stdout)["runs"]
     assert f"low_rate-{method}" in folder
     text = train("--method", method).stdout
     assert f"The model: {folder}" in text
@@ -163,10 +164,16 @@ def test_several_labels_a_clip_are_scored_by_map(train: Callable[..., Result]) -
         (["--map", "label=colour"], "no column 'colour' for label"),
         (["--map", "label"], "settings and columns are name=value, got label"),
         (["--set", "epochs"], "settings and columns are name=value, got epochs"),
-        (["--set", "epoch=3"], "settings are multi_label, epochs"),
+        (["--set", "epoch=3"], "did you mean epochs? settings are multi_label, epochs"),
+        (["--set", "colour=red"], "hearless: settings are multi_label, epochs"),
+        (
+            ["--method", "ds_flexinet"],
+            "'ds_flexinet' is no recipe; known are ds_flexinet/student, ds_flexinet/student_int8",
+        ),
         (["--set", "rate=2000"], "--set rate=…: that has an option of its own"),
         (["--rate", "20"], "at least 250, got 20"),
         (["--rate", "9000"], "lower --rate"),
+        (["--rate", "1000", "--method", "full_band"], "full_band, which takes none of its own, got 1000; leave it out"),
         (["--weights", "nowhere.pt"], "weights must be a file, 'none'"),
         (["--torch-device", "cdua"], "torch_device must be one that this machine has"),
         (["--backbone", "mn04"], "hearless fetch mn04"),
@@ -500,6 +507,7 @@ def test_a_study_with_a_hole_ends_with_code_1(tiny: Path, tmp_path: Path) -> Non
         (["low_rate/table1", "--seeds", "a"], "--seeds must be whole numbers parted by commas, got 'a'"),
         (["low_rate/table1", "--folds", "3"], "folds must be among 1, 2, got 3"),
         (["low_rate/table1", "--rates", "1000,1000"], "row labels must differ"),
+        (["low_rate/frontier", "--rates", "1000"], "rates are nothing to this study, got [1000]; leave --rates out"),
         (["low_rate/bands", "--backbone", "mn04", "--weights", "none"], "one backbone at a time, got 2"),
     ],
 )

@@ -93,6 +93,7 @@ def test_a_run_trained_in_int8_is_judged_loaded_and_exported_in_int8(
     assert (artifact.card.precision, artifact.card.int8_parameters) == ("int8", 72 + 24)
     assert artifact.card.run == f"{run.path.parent.name}/fold1-seed0"
     assert artifact.card.temperature == pytest.approx(run.measured["temperature"])
+    assert artifact.card.source_rate_hz == 8000  # the recordings', though its sensor would hear 16 kHz
     (in_int8,) = [one for one in written.stored if one.part == "classifier" and one.dtype == "int8"]
     assert in_int8.n_bytes == in_int8.numbers >= 72 + 24
     assert deploy.budget(run).precision == "int8"

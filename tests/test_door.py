@@ -168,6 +168,22 @@ def test_what_cannot_be_heard_is_refused(trained: Callable[..., Run], tmp_path: 
         model.predict(tmp_path / "slow.wav")
 
 
+def test_what_is_too_short_for_the_network_is_refused(trained: Callable[..., Run], tmp_path: Path) -> None:
+    model = hearless.load(trained())
+    least_s = model.listener.least_s
+    assert 0 < least_s < model.window_s
+    n_samples = round(least_s * 8000)
+    for n in (10, n_samples):
+        soundfile.write(tmp_path / f"{n}.wav", np.full(n, 0.1), 8000)
+    with pytest.raises(
+        HearlessError, match=rf"10\.wav: the listener needs at least {least_s:g} s of sound, got 0.00125 s"
+    ):
+        model.predict(tmp_path / "10.wav")
+    with pytest.raises(HearlessError, match=rf"samples must last at least {least_s:g} s, got 0.00125 s"):
+        model.predict(np.full(10, 0.1), 8000)
+    assert model.predict(tmp_path / f"{n_samples}.wav").keys() == model.predict(np.full(n_samples, 0.1), 8000).keys()
+
+
 def test_folders_are_predicted_with_a_run_or_a_model(trained: Callable[..., Run], tiny: Path) -> None:
     run = trained()
     said = list(door.predict(run, tiny / "folders" / "hum", top=1))
@@ -220,8 +236,10 @@ def test_an_unfinished_run_is_not_loaded(trained: Callable[..., Run], tmp_path: 
     half = shutil.copytree(trained().path, tmp_path / "recipe" / "fold1-seed0")
     (half / "done.json").unlink()
     for place in (half, half.parent):
-        with pytest.raises(HearlessError, match="holds no finished run"):
-            hearless.load(place)
+        said = "holds no finished run, fold1-seed0 is unfinished: 1 of 1 epochs; the same train command goes on"
+        for ask in (hearless.load, door.export):
+            with pytest.raises(HearlessError, match=said):
+                ask(place)
 
 
 def test_a_run_whose_recipe_names_a_foreign_class_is_refused(trained: Callable[..., Run], tmp_path: Path) -> None:

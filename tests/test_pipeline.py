@@ -238,3 +238,10 @@ def test_a_clip_long_enough_passes_and_is_classified(duration_s: float) -> None:
     pipeline.check_length(duration_s)
     with torch.no_grad():
         assert pipeline(torch.randn(1, round(1000 * duration_s))).logits.shape == (1, 3)
+
+
+def test_the_least_is_the_shortest_clip_that_is_long_enough() -> None:
+    pipeline = built().eval()
+    assert pipeline.least_s(1.0) == 0.071
+    with pytest.raises(HearlessError, match="at least"):
+        pipeline.check_length(0.070)

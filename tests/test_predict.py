@@ -176,6 +176,19 @@ def test_a_file_is_resampled_and_one_below_the_sensor_rate_refused(tmp_path):
     assert next(iter(heard.ranked())) == "low"
 
 
+def test_a_file_too_short_to_be_heard_is_an_error_and_a_short_rest_is_not(tmp_path):
+    for n_samples in (10, 1999, 2000, RATE_HZ + 10):
+        write(tmp_path / f"{n_samples:05d}.wav", np.full(n_samples, 0.1))
+    recorder = Recorder()
+    tiny, short, enough, long = predict(listener(recorder, least_s=0.25, min_window_s=0.25), tmp_path)
+    assert tiny.error == (
+        f"{tiny.path}: the listener needs at least 0.25 s of sound, got 0.00125 s; record longer, or leave it out."
+    )
+    assert "got 0.249875 s" in short.error
+    assert (enough.error, long.error) == (None, None)
+    assert [len(window) for window in recorder.heard] == [2000, RATE_HZ, RATE_HZ]
+
+
 def test_what_the_listener_breaks_is_an_error_entry(tmp_path):
     path = write(tmp_path / "low.wav", tone(200))
     (short,) = predict(listener(lambda x, hz: np.zeros((len(x), 2))), path)

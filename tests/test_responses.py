@@ -56,6 +56,13 @@ def test_named_ones_come_in_the_order_named(folder: Path) -> None:
         responses.read(folder, 32000, ["9.wav"])
 
 
+def test_a_missing_folder_and_one_without_responses_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(HearlessError, match=r"it holds none; .*, or leave out --set responses"):
+        responses.files(tmp_path)
+    with pytest.raises(HearlessError, match="there is no such folder"):
+        responses.files(tmp_path / "nowhere")
+
+
 def test_content_is_of_names_and_bytes_not_of_places(folder: Path, tmp_path: Path) -> None:
     told = responses.content(folder)
     moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))

@@ -55,6 +55,7 @@ class Card:
         network_bytes: what the network's numbers take in the file.
         parity: what the gate measured.
         versions: of the packages that wrote it.
+        source_rate_hz: of the recordings it was trained on, as far as they were heard; 0: not told.
         format: of this card.
     """
 
@@ -76,6 +77,7 @@ class Card:
     network_bytes: int = 0
     parity: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    source_rate_hz: int = 0
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -84,6 +86,8 @@ class Card:
                 f"a card needs labels, a rate and a window, got {len(self.labels)} labels, {self.rate_hz} Hz and "
                 f"{self.window_s} s; take them from the run's measured.json."
             )
+        if self.source_rate_hz < 0:
+            raise HearlessError(f"a card's source_rate_hz must be 0 (not told) or above, got {self.source_rate_hz}.")
         if self.precision not in PRECISIONS:
             raise HearlessError(f"a card's precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
         Calibration(self.temperature, self.thresholds, self.none_below)  # refuses what is none
@@ -97,13 +101,22 @@ class Card:
         """The window in samples (or levels) of the observation."""
         return round(self.window_s * self.rate_hz)
 
+    @property
+    def minimum_rate_hz(self) -> int:
+        """The lowest rate of recordings that it takes: its sensor's, or that of its training's where that is less.
+
+        Sound between the two is up-sampled, as it was in training.
+        """
+        return min(self.rate_hz, self.source_rate_hz or self.rate_hz)
+
     def listening(self, classify: Callable[[Floats, int], Floats]) -> dict[str, Any]:
         """Return the arguments of a `hearless.predict.Listener` that classifies with ``classify``."""
         shortest = self.min_window_s if self.free_length else math.inf
         return {
             "classify": classify, "labels": self.labels, "rate_hz": self.rate_hz, "window_s": self.window_s,
-            "multi_label": self.multi_label, "minimum_rate_hz": self.rate_hz, "min_window_s": shortest,
-            "sensor": self.sensor, "thresholds": self.thresholds, "none_below": self.none_below,
+            "multi_label": self.multi_label, "minimum_rate_hz": self.minimum_rate_hz, "min_window_s": shortest,
+            "sensor": self.sensor, "least_s": self.min_window_s if self.free_length else 0.0,
+            "thresholds": self.thresholds, "none_below": self.none_below,
         }  # fmt: skip
 
     def calibrated(self, logits: Floats) -> Floats:

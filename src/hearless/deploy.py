@@ -172,7 +172,7 @@ def card_of(run: Run, pipeline: Pipeline, n_samples: int) -> Card:
         run=f"{run.path.parent.name}/{run.path.name}", labels=tuple(measured["labels"]), rate_hz=capture.rate_hz,
         window_s=n_samples / capture.rate_hz, multi_label=bool(measured["multi_label"]), licence=licence(run.recipe),
         sensor=f"{type(capture).__name__} at {capture.rate_hz} Hz", temperature=rule.temperature,
-        thresholds=tuple(rule.thresholds), none_below=rule.none_below,
+        thresholds=tuple(rule.thresholds), none_below=rule.none_below, source_rate_hz=measured["source_rate_hz"],
     )  # fmt: skip
 
 

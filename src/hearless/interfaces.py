@@ -32,6 +32,10 @@ class HearlessError(ValueError):
     """Bad input, said so that it can be mended: name, rule, value, remedy."""
 
 
+class UnknownSettingError(HearlessError):
+    """A setting of a name that is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A labelled excerpt of a sound file.

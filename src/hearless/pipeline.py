@@ -220,6 +220,20 @@ class Pipeline(nn.Module):
                 "that shorter clips are zero-padded."
             )
 
+    def least_s(self, within_s: float) -> float:
+        """Return the shortest clip in s that `check_length` takes, at most ``within_s``, which it does take."""
+        rate_hz = cast(Capture, self.capture).rate_hz
+        short, enough = 0, round(within_s * rate_hz)
+        while enough - short > 1:
+            middle = (short + enough) // 2
+            try:
+                self.check_length(middle / rate_hz)
+            except HearlessError:
+                short = middle
+            else:
+                enough = middle
+        return enough / rate_hz
+
     def _classified_frames(self, frames: int) -> int:
         """Return how many frames the classifier gets of so many of the front end's: an enhancer may give others."""
         if frames not in self._enhanced:

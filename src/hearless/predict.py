@@ -45,6 +45,7 @@ class Listener:
         minimum_rate_hz: a file recorded below this rate is an error.
         min_window_s: the shortest remainder it may hear alone; a shorter one is zero-padded to the window.
         sensor: what the sensor keeps, in words.
+        least_s: a shorter file is an error: padding alone would decide.
         thresholds: of any number of classes: the score of each from which on it is said to be there; empty: 0.5.
         none_below: of exactly one class: a best score below it is none of these.
     """
@@ -57,6 +58,7 @@ class Listener:
     minimum_rate_hz: int = 0
     min_window_s: float = math.inf
     sensor: str = ""
+    least_s: float = 0.0
     thresholds: tuple[float, ...] = ()
     none_below: float = 0.0
 
@@ -252,11 +254,16 @@ def _names(listener: Listener, scores: Floats) -> tuple[str, ...]:
 
 
 def _check_file(listener: Listener, path: Path) -> None:
-    rate_hz = audio.info(path).rate_hz
-    if rate_hz < listener.minimum_rate_hz:
+    found = audio.info(path)
+    if found.rate_hz < listener.minimum_rate_hz:
         raise HearlessError(
-            f"{path}: the listener needs sound recorded at {listener.minimum_rate_hz} Hz or more, got {rate_hz} Hz; "
-            "take the original recording or a listener for a lower rate."
+            f"{path}: the listener needs sound recorded at {listener.minimum_rate_hz} Hz or more, got {found.rate_hz} "
+            "Hz; take the original recording or a listener for a lower rate."
+        )
+    if found.duration_s < listener.least_s:
+        raise HearlessError(
+            f"{path}: the listener needs at least {listener.least_s:g} s of sound, got {found.duration_s:g} s; record "
+            "longer, or leave it out."
         )
 
 

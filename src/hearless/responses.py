@@ -51,9 +51,10 @@ def files(folder: str | Path, names: Sequence[str] = ()) -> list[Path]:
     """
     found = {path.name: path for path in sorted(Path(folder).glob("*")) if path.suffix.lower() == ".wav"}
     if not found:
+        what = "but it holds none" if Path(folder).is_dir() else "but there is no such folder"
         raise HearlessError(
-            f"{folder} must be a folder of impulse responses (.wav), but it holds none; give the folder of MicIRP's "
-            "responses, or leave folder empty for made-up ones."
+            f"{folder} must be a folder of impulse responses (.wav), {what}; give the folder of MicIRP's "
+            "responses, or leave out --set responses for made-up ones."
         )
     missing = [name for name in names if name not in found]
     if missing:

@@ -6,8 +6,8 @@ that fold's own validation part and on the study's first seed, and trains only t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Row:
         published_more: published values of the table's further measures by name, such as ``{"kl": 0.0007}``.
         folds, seeds: narrower than the study's where a row was thinned, else None.
         chosen: which option each fold takes, where a search has decided already; a fold it leaves out is a hole.
+        counted: further columns by the number of classes, such as what its network costs.
     """
 
     label: str
@@ -51,6 +52,7 @@ class Row:
     folds: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
     chosen: Mapping[str, int] | None = None
+    counted: Callable[[int], Mapping[str, str]] | None = None
 
     def __post_init__(self) -> None:
         if not self.options or (self.chosen_by and len(self.chosen_by) != len(self.options)):
@@ -60,6 +62,12 @@ class Row:
             )
         if wrong := sorted({*(self.chosen or {}).values()} - {*range(len(self.options))}):
             raise HearlessError(f"row {self.label!r} has {len(self.options)} options, chosen names number {wrong[0]}.")
+
+    def of(self, n_classes: int) -> Row:
+        """Return the row with the columns that depend on the number of classes."""
+        if self.counted is None:
+            return self
+        return replace(self, condition={**self.condition, **self.counted(n_classes)}, counted=None)
 
     @property
     def judges(self) -> tuple[Recipe, ...]:

@@ -17,6 +17,7 @@ from hearless.captures.simulated_device import SimulatedDevice
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.datasets.simulated_devices import SimulatedDevices
 from hearless.datasets.tau2022_mobile import TAU2022Mobile
+from hearless.door.recipes import maker
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.recipe import Recipe
@@ -207,7 +208,9 @@ def test_the_papers_numbers_stand_beside(shared: Path) -> None:
     for printed in paper(shared, "004_table2_models.csv"):
         for label, column in ((printed["system"], "acc_percent"), (f"{printed['system']}, int8", "acc_qat_percent")):
             assert list(sizes[label].published.values()) == [pytest.approx(float(printed[column]) / 100)]
-            parameters, macs = (float(sizes[label].condition[name].split()[0]) for name in ("parameters", "MACs"))
+            parameters, macs = (
+                float(sizes[label].of(10).condition[name].split()[0]) for name in ("parameters", "MACs")
+            )
             assert parameters == pytest.approx(float(printed["params_K"]), rel=0.01)
             assert macs == pytest.approx(float(printed["macs_M"]), rel=0.01)
     fused = {row.label: row for row in table4.study([made()]).rows}["fused teachers"]
@@ -242,7 +245,16 @@ def test_table4_names_each_teacher_on_its_own_seed() -> None:
 def test_tables_2_and_3_share_their_runs() -> None:
     sizes = {row.label: row.options[0].digest for row in table2.study([made()]).rows}
     assert {row.label: row.options[0].digest for row in table3.study([made()]).rows}.items() <= sizes.items()
-    assert [row.condition["weights"] for row in table2.study([made()]).rows[2:4]] == ["122.0 KB", "30.5 KB"]
+
+
+def test_costs_are_those_of_the_data_sets_classes() -> None:
+    full, small = table2.study([made()]).rows[2:4]
+    assert [row.of(10).condition["weights"] for row in (full, small)] == ["122.0 KB", "30.5 KB"]
+    for n_classes in (3, 10):
+        network = full.options[0].student.classifier.replace(n_classes=n_classes).build()
+        n = sum(parameter.numel() for parameter in network.parameters())
+        assert full.of(n_classes).condition["parameters"] == f"{n / 1000:.2f} K"
+        assert small.of(n_classes).condition["weights"] == f"{n / 1000:.1f} KB"
 
 
 def test_some_rows_can_be_asked_for() -> None:
@@ -286,8 +298,32 @@ def test_one_size_and_no_rates(tmp_path: Path) -> None:
         table5.study([made()], rates=(1000,))
     with pytest.raises(HearlessError, match="one label a clip"):
         fig3.analyse(Lab(tmp_path, tmp_path), Question((made(multi_label=True),)))
-    with pytest.raises(HearlessError, match="of one kind, got mn04, mn02"):
-        teacher.every(made(teachers="mn04,mn02", teacher_weights="file.pt"))
+
+
+@pytest.mark.parametrize(
+    ("teachers", "weights", "said"),
+    [
+        ("mn04,passt", "file.pt", "teacher_weights is of one kind, got mn04, passt; fetch their weights"),
+        ("cp_resnet", "file.pt", r"no teacher of cp_resnet starts from teacher_weights, got 'file\.pt'; leave it out"),
+        ("cp_resnet,mn02", "file.pt", "no teacher of cp_resnet,mn02 starts from teacher_weights"),
+        ("cp_resnet,bogus", "", r"teachers must be among cp_resnet, passt, .*mn04.*, mn02, got bogus\."),
+    ],
+)
+def test_teachers_and_their_weights_are_checked(teachers: str, weights: str, said: str) -> None:
+    settings = made(teachers=teachers, teacher_weights=weights)
+    for make in (student.recipe, teacher.recipe):
+        with pytest.raises(HearlessError, match=said):
+            make(settings)
+    assert teacher.kinds(made(teachers="cp_resnet,mn04", teacher_weights="file.pt")) == ["cp_resnet", "mn04"]
+    assert teacher.kinds(made(teachers="cp_resnet", teacher_weights="none")) == ["cp_resnet"]
+
+
+def test_the_int8_row_is_a_recipe_of_its_own() -> None:
+    settings = made(int8_epochs=3)
+    rows = {row.label: row.options[0] for row in table2.study([settings], folds=("2",)).rows}
+    alone = maker("ds_flexinet/student_int8", "recipe")(settings, fold="2")
+    assert (alone.digest, alone.name) == (rows["sm2, int8"].digest, rows["sm2, int8"].name)
+    assert alone.quantized == "onnx"
 
 
 # --- through the lab --------------------------------------------------------------------------------------------------
@@ -316,6 +352,13 @@ def test_figure_3_draws_what_is_taken_for_what(tiny: Path, tiny_runs: Path, tmp_
 
 
 @pytest.mark.usefixtures("cached")
+def test_a_table_tells_the_costs_of_its_own_classes(tiny: Path, tiny_runs: Path) -> None:
+    settings = from_words(TABLE, backbone="sm1", **{**SMALL, "how": "none", "rows": "sm1"})
+    report = Lab(tiny_runs, tiny).study(table2.study([settings]))
+    assert report.rows[0].condition["parameters"] == "13.20 K"  # of hiss, hum and tick; the paper's ten make 13.66
+
+
+@pytest.mark.usefixtures("cached")
 def test_train_takes_the_fold_to_the_devices(tiny: Path, tiny_runs: Path) -> None:
     run = door.train(
         labels=tiny / "meta.csv", method="ds_flexinet/student", backbone="sm1", fold="2", runs=tiny_runs,
@@ -325,6 +368,14 @@ def test_train_takes_the_fold_to_the_devices(tiny: Path, tiny_runs: Path) -> Non
     assert run.recipe.dataset.arguments["fold"] == "2"
     tested = set(run.read("clips.json")["test"])
     assert tested == {f"{label}-{n}" for label in ("hiss", "hum", "tick") for n in (2, 3)}
+
+
+def test_the_rate_is_a_setting_and_no_option(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(HearlessError, match=r"takes none of its own, got 16000; set it with --set rate_hz=16000\."):
+        door.train(
+            labels=tiny / "meta.csv", method="ds_flexinet/student", backbone="sm1", rate=16000, runs=tmp_path,
+            teachers="cp_resnet",
+        )  # fmt: skip
 
 
 def test_studies_are_studies() -> None:

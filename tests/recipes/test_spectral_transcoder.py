@@ -16,21 +16,24 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.datasets.several_tables import SeveralTables
 from hearless.frontends.band_levels import BandLevels
 from hearless.interfaces import Frontend, HearlessError
+from hearless.lab import Lab
 from hearless.recipe import Recipe
 from hearless.recipes.spectral_transcoder import (
     cnn_logits,
     cnn_mels,
     efficientnet,
     head,
+    learning_curve,
     light,
     pinv,
     retrained,
+    search,
     table2,
     table3,
 )
 from hearless.recipes.spectral_transcoder.settings import Settings, from_words
 from hearless.spec import spec
-from hearless.study import Row, Study
+from hearless.study import Question, Row, Study
 from hearless.teachers import Pretrained, Trained
 
 TABLE = spec(CsvLabels, table="meta.csv")
@@ -281,6 +284,15 @@ def test_some_rows_can_be_trained_with_the_first_seed_alone() -> None:
 def test_wrong_words_are_refused(words: dict[str, Any], said: str) -> None:
     with pytest.raises(HearlessError, match=said):
         table2.study([made(**words)])
+
+
+def test_there_are_no_rates_to_choose(tmp_path: Path) -> None:
+    for study in (table2.study, table3.study):
+        with pytest.raises(HearlessError, match=r"nothing to this study, got \[1000\]; leave --rates out"):
+            study([made()], rates=(1000,))
+    for analysis in (search, learning_curve):
+        with pytest.raises(HearlessError, match="leave --rates out"):
+            analysis.analyse(Lab(tmp_path, tmp_path), Question((made(),), rates=(1000,)))
 
 
 DIGESTS = {

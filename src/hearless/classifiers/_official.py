@@ -103,13 +103,18 @@ def weights_table() -> dict[str, tuple[str, Weights]]:
     return {short: (name, row) for name in class_names("classifiers") for short, row in weights_of(name).items()}
 
 
+def listeners() -> dict[str, tuple[str, Weights]]:
+    """Return class name and row of every published listener, by short name; starts are left out."""
+    return {short: found for short, found in weights_table().items() if found[1].frontend}
+
+
 def backbone(name: str) -> tuple[str, Weights]:
     """Return class name and row of the weights file with this short name, such as ``"mn04"``; starts are left out.
 
     Raises:
         HearlessError: there is none; those known are listed.
     """
-    table = {short: found for short, found in weights_table().items() if found[1].frontend}
+    table = listeners()
     if name not in table:
         raise HearlessError(f"backbone must be one of {', '.join(sorted(table))}, got {name!r}.")
     return table[name]

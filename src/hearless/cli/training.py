@@ -32,7 +32,9 @@ from hearless.cli.tables import noise_words, show
 
 def train(
     labels: Labels = None, root: Root = None, dataset: DatasetName = None, mapping: Map = None,
-    rate: Annotated[int, typer.Option(help="What the sensor samples at, in Hz (250 or more).")] = 1000,
+    rate: Annotated[
+        int | None, typer.Option(help="What the sensor samples at, in Hz (250 or more; default: 1000).")
+    ] = None,
     method: Annotated[
         str, typer.Option(help="cssd, basd, fine_tuned, full_band (16 kHz), or a recipe: spectral_transcoder/light …")
     ] = "cssd",

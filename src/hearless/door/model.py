@@ -140,8 +140,13 @@ class Model:
         return predicting.Listener(
             self._classify, self.labels, rate_hz, self.window_s, self.multi_label,
             minimum_rate_hz=capture.minimum_rate_hz, sensor=f"{type(capture).__name__} at {capture.rate_hz} Hz",
-            thresholds=self.calibration.thresholds, none_below=self.calibration.none_below,
+            least_s=self._least_s, thresholds=self.calibration.thresholds, none_below=self.calibration.none_below,
         )  # fmt: skip
+
+    @cached_property
+    def _least_s(self) -> float:
+        """The shortest sound that its network hears by itself."""
+        return self.pipeline.least_s(self.window_s)
 
     def _classify(self, waveform: NDArray[np.float32], rate_hz: int) -> NDArray[Any]:
         with torch.inference_mode():
@@ -280,6 +285,10 @@ class Model:
             )
         if not np.isfinite(samples).all():
             raise HearlessError("samples must be finite, got NaN or infinity; mend the recording.")
+        if len(samples) / rate < self._least_s:
+            raise HearlessError(
+                f"samples must last at least {self._least_s:g} s, got {len(samples) / rate:g} s; record longer."
+            )
         size = round(self.window_s * rate)
         scores = np.zeros(len(self.labels))
         for start in range(0, len(samples), size):

@@ -79,10 +79,22 @@ def finished(folder: Path) -> list[Run]:
     inside = sorted((path.parent for path in folder.glob("*/done.json")), key=lambda path: natural(path.name))
     runs = [run for run in map(Run, inside) if run.predictions("test").is_file()]
     if not runs:
+        _check_finished(folder)
         below = sorted({path.parent.parent.name for path in folder.glob("*/*/done.json")}, key=natural)
         remedy = f"one of its own: {', '.join(below[:5])} …" if below else "runs/low_rate-cssd-…/fold1-seed0"
         raise HearlessError(f"{folder} holds no finished run; name a folder such as {remedy}.")
     return runs
+
+
+def _check_finished(folder: Path) -> None:
+    """Refuse a folder that is, or holds, a run whose training is not over."""
+    for run in map(Run, [folder, *sorted(folder.glob("*"))]):
+        if (run.path / "recipe.json").is_file() and not run.done:
+            over = f"{run.epochs_over} of {sum(stage.epochs for stage in run.recipe.stages)} epochs"
+            raise HearlessError(
+                f"{folder} holds no finished run, {run.path.name} is unfinished: {over}; the same train command goes "
+                "on."
+            )
 
 
 def first_run(run: Run | str | Path, say: Say) -> Run:

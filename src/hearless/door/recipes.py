@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from hearless.closest import closest
 from hearless.interfaces import HearlessError
 from hearless.spec import Spec
 
@@ -54,8 +54,8 @@ def study_names() -> tuple[str, ...]:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean …?)" where a known name is close to a mistyped one, else nothing."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.8)
-    return f" (did you mean {close[0]}?)" if close else ""
+    close = closest(name, known)
+    return f" (did you mean {close}?)" if close else ""
 
 
 def _elsewhere(name: str, kinds: Sequence[str]) -> str:
@@ -63,6 +63,11 @@ def _elsewhere(name: str, kinds: Sequence[str]) -> str:
     file = name.rpartition("/")[2]
     found = _made_by((known for known in recipe_names() if known.endswith(f"/{file}")), kinds)
     return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def systems() -> tuple[str, ...]:
+    """Return the folders of recipes and studies."""
+    return tuple(dict.fromkeys(name.partition("/")[0] for name in recipe_names()))
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -9,11 +9,10 @@ from types import ModuleType
 from typing import Any, cast
 
 from hearless.door.data import Tables, dataset
-from hearless.door.recipes import is_analysis, maker, recipe_module, settings
-from hearless.interfaces import HearlessError
+from hearless.door.recipes import is_analysis, maker, recipe_module, settings, systems
+from hearless.interfaces import HearlessError, UnknownSettingError
 from hearless.lab import Lab
 from hearless.plural import plural
-from hearless.recipes._shared import UnknownSettingError
 from hearless.report import Report
 from hearless.run import Run
 from hearless.spec import Spec
@@ -22,7 +21,7 @@ from hearless.study import Question
 
 def train(
     *, labels: Tables = None, root: str | Path | None = None, name: str | None = None,
-    mapping: dict[str, str] | None = None, rate: int = 1000, method: str = "cssd", backbone: str = "mn04",
+    mapping: dict[str, str] | None = None, rate: int | None = None, method: str = "cssd", backbone: str = "mn04",
     weights: str | Path | None = None, fold: str | None = None, seed: int = 0, runs: str | Path = "runs",
     lab: Lab | None = None, **words: Any,
 ) -> Run:  # fmt: skip
@@ -33,7 +32,7 @@ def train(
         root: the folder of the sounds.
         name: a data set of the shelf instead.
         mapping: the table's column names.
-        rate: what the sensor samples at, in Hz.
+        rate: what the sensor samples at, in Hz; default: 1000, where the recipe takes one.
         method: "fine_tuned", "basd", "cssd", or "full_band" (16 kHz); or any other recipe as ``system/recipe``, such as
             "spectral_transcoder/light" (levels instead of sound).
         backbone: short name of a network, such as ``"mn04"``.
@@ -43,9 +42,12 @@ def train(
         runs: the folder of all runs.
         lab: where runs are made (progress bars, torch device); default: a quiet one on the CPU.
         words: further settings, such as ``epochs=30``.
+
+    Raises:
+        HearlessError: a rate for a recipe that takes none, or whatever the training refuses.
     """
-    system = method.partition("/")[0] if "/" in method else "low_rate"
-    make = maker(method if "/" in method else f"low_rate/{method}", "recipe")
+    named = method if "/" in method or method in systems() else f"low_rate/{method}"
+    make, system = maker(named, "recipe"), named.partition("/")[0]
     data, folder = dataset(name, labels, root, mapping)
     lab = lab or Lab(Path(runs), folder)
     words.setdefault("multi_label", lab.table(data).multi_label)
@@ -54,9 +56,18 @@ def train(
     at_rate = "rate_hz" in takes and make.__module__.rpartition(".")[2] != "full_band"
     tested = fold or lab.folds(data)[0]
     at_fold = {"fold": tested} if "fold" in takes else {}
-    recipe = make(chosen, rate, **at_fold) if at_rate else make(chosen, **at_fold)
+    if rate is not None and not at_rate:
+        raise HearlessError(_no_rate(method, chosen, rate))
+    given = {} if rate is None else {"rate_hz": rate}
+    recipe = make(chosen, **given, **at_fold)
     known = lab.folds(recipe.dataset)
     return lab.run(recipe, tested if tested in known or not at_fold else known[0], seed)
+
+
+def _no_rate(method: str, chosen: Any, rate: int) -> str:
+    """Say what to do with a rate that a recipe does not take."""
+    own = f"set it with --set rate_hz={rate}" if "rate_hz" in vars(chosen) else "leave it out"
+    return f"rate must be left to {method}, which takes none of its own, got {rate}; {own}."
 
 
 def study(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hearless import details, evaluate
@@ -35,11 +36,12 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
         _make_all(lab, study, folds)
     elif lab.torch_device == "cpu" and len(_all_open(lab, study, folds)) > 1 and (cores := os.cpu_count() or 1) > 1:
         lab.say(f"one run after the other; with jobs={cores} (--jobs {cores}) as many side by side.")
+    classes = study.rows[0].options[0].classes
+    labels = label_names(classes) if classes else table.labels
+    study = replace(study, rows=tuple(row.of(len(labels)) for row in study.rows))
     rows: list[evaluate.Evaluated] = []
     for row in study.rows:
         rows.append(row_of(lab, study, row, row.folds or folds))
-    classes = study.rows[0].options[0].classes
-    labels = label_names(classes) if classes else table.labels
     report = evaluate.tabulate(study, rows, labels, table.multi_label, command=command, commit=code_commit())
     if not study.also:
         return report

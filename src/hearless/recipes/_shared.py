@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 from hearless.classifiers._official import backbone as published
 from hearless.classifiers.mobilenetv3 import MobileNetV3
+from hearless.closest import closest
 from hearless.download import sha256
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
-from hearless.interfaces import HearlessError
+from hearless.interfaces import HearlessError, UnknownSettingError
 from hearless.spec import Spec, checked, fit_type, spec
 from hearless.teachers import Pretrained
 
@@ -75,10 +76,6 @@ def digest_of(weights: str | Path) -> str:
     return sha256(Path(weights))
 
 
-class UnknownSettingError(HearlessError):
-    """A setting of a name that is none."""
-
-
 def with_words(
     made: Any, words: Mapping[str, Any], fixed: tuple[str, ...] = ("dataset", "backbone"), *, released: bool = False,
     by: Callable[..., Any] | None = None,
@@ -95,7 +92,9 @@ def with_words(
     kinds = {f.name: str(f.type) for f in fields(made) if f.name not in fixed}
     if unknown := set(words) - set(kinds):
         known = dict.fromkeys((*kinds, *_own_words(by)))
-        raise UnknownSettingError(f"settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
+        near = [close for name in sorted(unknown) if (close := closest(name, known))]
+        guess = f"did you mean {' and '.join(near)}? " if near else ""
+        raise UnknownSettingError(f"{guess}settings are {', '.join(known)}; got {', '.join(sorted(unknown))}.")
     chosen = replace(made, **{name: value_of(name, value, kinds[name]) for name, value in words.items()})
     if vars(chosen).get("protocol") == "as_released" and not released:
         raise HearlessError("protocol must be honest or paper, got 'as_released': no published code is repeated here.")
@@ -147,6 +146,16 @@ def the_one(each: Sequence[One], takes: str = "this study takes one backbone at 
     if len(each) != 1:
         raise HearlessError(f"{takes}, got {len(each)}; name one --backbone.")
     return each[0]
+
+
+def no_rates(rates: Sequence[int]) -> None:
+    """Refuse rates for a study that has none to choose.
+
+    Raises:
+        HearlessError: there are some.
+    """
+    if rates:
+        raise HearlessError(f"rates are nothing to this study, got {list(rates)}; leave --rates out.")
 
 
 def the_one_at_a_rate(each: Sequence[One], rates: Sequence[int]) -> tuple[One, int]:

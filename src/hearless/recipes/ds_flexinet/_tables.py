@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 import torch
@@ -53,14 +53,14 @@ def tested(settings: Settings, folds: Sequence[str]) -> tuple[str, tuple[str, ..
 
 
 @cache
-def counted(size: str, norm: str) -> Complexity:
-    """Count a student's parameters and multiply-accumulates as the paper does, for ten classes and one second."""
-    return complexity(DSFlexiNet(size=size, norm=norm), torch.zeros(FEATURES))
+def counted(size: str, norm: str, n_classes: int) -> Complexity:
+    """Count a student's parameters and multiply-accumulates of one second as the paper does."""
+    return complexity(DSFlexiNet(n_classes=n_classes, size=size, norm=norm), torch.zeros(FEATURES))
 
 
-def cost(settings: Settings, precision: str = "fp32") -> dict[str, str]:
-    """Return the columns of what a student costs."""
-    found = counted(settings.size, settings.norm)
+def cost(settings: Settings, precision: str, n_classes: int) -> dict[str, str]:
+    """Return the columns of what a student of so many classes costs."""
+    found = counted(settings.size, settings.norm, n_classes)
     return {
         "size": settings.size, "precision": precision, "parameters": f"{found.parameters / 1000:.2f} K",
         "MACs": f"{found.macs / 1e6:.2f} M", "weights": f"{found.n_bytes(precision) / 1000:.1f} KB",
@@ -88,12 +88,12 @@ def by_device(row: dict[str, str]) -> dict[str, float]:
 
 def made(
     label: str, condition: dict[str, str], recipe: Recipe, paper: dict[str, str], column: str = "ACC", name: str = "",
-    seeds: tuple[int, ...] | None = None,
+    seeds: tuple[int, ...] | None = None, counted: Callable[[int], Mapping[str, str]] | None = None,
 ) -> Row:  # fmt: skip
     """Return a row with the paper's accuracy beside, and its means over devices where it prints them."""
     told = {f"paper 004, {name or label} on TAU 2022 Mobile": share(paper[column])} if paper else {}
     more = by_device(paper) if "S6" in paper else {}
-    return Row(label, condition, (recipe,), published=told, published_more=more, seeds=seeds)
+    return Row(label, condition, (recipe,), published=told, published_more=more, seeds=seeds, counted=counted)
 
 
 def table(

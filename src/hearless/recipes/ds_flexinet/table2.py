@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from hearless.classifiers.ds_flexinet import WIDTHS
 from hearless.recipes.ds_flexinet import student
@@ -19,9 +20,9 @@ def sizes(settings: Settings, fold: str, names: Sequence[str] = tuple(WIDTHS)) -
     rows = []
     for size in names:
         each, paper = replace(settings, size=size), printed("table2", system=size)
-        rows.append(made(size, cost(each), student.recipe(each, fold), paper, "acc_percent"))
-        label = f"{size}, int8"
-        rows.append(made(label, cost(each, "int8"), student.int8(each, fold), paper, "acc_qat_percent"))
+        full, small = (partial(cost, each, precision) for precision in ("fp32", "int8"))
+        rows.append(made(size, {}, student.recipe(each, fold), paper, "acc_percent", counted=full))
+        rows.append(made(f"{size}, int8", {}, student.int8(each, fold), paper, "acc_qat_percent", counted=small))
     return rows
 
 

@@ -15,12 +15,13 @@ from hearless.augmentations.freq_mixstyle import FreqMixStyle
 from hearless.augmentations.frequency_mask import FrequencyMask
 from hearless.augmentations.roll import Roll
 from hearless.augmentations.time_frequency_mask import TimeFrequencyMask
+from hearless.classifiers._official import listeners
 from hearless.classifiers.cp_resnet import CPResNet
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
-from hearless.recipes._shared import Backbone, from_file
+from hearless.recipes._shared import SCRATCH, Backbone, from_file
 from hearless.recipes.ds_flexinet.settings import HIGH_HZ, Settings
 from hearless.spec import Spec, spec
 from hearless.teachers import Trained
@@ -87,22 +88,31 @@ def recipe(settings: Settings, fold: str = "", kind: str = "", augmented: str = 
 
 
 def kinds(settings: Settings) -> list[str]:
-    """Return the kinds of teachers."""
-    return names_in(settings.teachers)
+    """Return the kinds of teachers.
+
+    Raises:
+        HearlessError: an unknown kind, or a weights file that none of them starts from, or several.
+    """
+    named, published = names_in(settings.teachers), ("passt", *sorted(listeners()))
+    known = ("cp_resnet", *published, *SCRATCH)
+    if unknown := [name for name in named if name not in known]:
+        raise HearlessError(f"teachers must be among {', '.join(known)}, got {', '.join(unknown)}.")
+    starting = [name for name in named if name in published]
+    if settings.teacher_weights in ("", "none") or len(starting) == 1:
+        return named
+    if starting:
+        raise HearlessError(f"teacher_weights is of one kind, got {', '.join(starting)}; fetch their weights instead.")
+    raise HearlessError(
+        f"no teacher of {settings.teachers} starts from teacher_weights, got {settings.teacher_weights!r}; leave it "
+        "out, or name the kind that the file is of among teachers."
+    )
 
 
 def listener(settings: Settings, kind: str) -> Backbone:
-    """Return a kind's classifier, front end and weights.
-
-    Raises:
-        HearlessError: an unknown kind, or one weights file for several published kinds.
-    """
+    """Return the classifier, front end and weights of one of `kinds`."""
     if kind == "cp_resnet":
         frontend = spec(PreEmphasisMel, input_rate_hz=settings.rate_hz, hop_ms=23.4375, **WIDE)
         return Backbone(kind, spec(CPResNet), frontend, None)
-    published = [name for name in kinds(settings) if name != "cp_resnet"]
-    if settings.teacher_weights not in ("", "none") and len(published) > 1:
-        raise HearlessError(f"teacher_weights is of one kind, got {', '.join(published)}; fetch their weights instead.")
     made = from_file("passt_s" if kind == "passt" else kind, settings.teacher_weights or None)
     classifier = made.classifier.replace(frequency_patchout=6) if kind == "passt" else made.classifier
     return Backbone(kind, classifier, made.frontend.replace(input_rate_hz=settings.rate_hz), made.initial)

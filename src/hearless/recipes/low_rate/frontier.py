@@ -19,7 +19,7 @@ from hearless.interfaces import HearlessError
 from hearless.lab import Lab
 from hearless.pictures import Cloud, clouds
 from hearless.provenance import code_commit, environment
-from hearless.recipes._shared import backbone, with_words
+from hearless.recipes._shared import backbone, no_rates, with_words
 from hearless.recipes.low_rate._wish import LESS_IS_MORE, advice, parsed
 from hearless.report import Report, Row
 from hearless.run import write_whole
@@ -57,6 +57,7 @@ WORDS = tuple(f.name for f in fields(Options))
 
 def analyse(lab: Lab, question: Question) -> Report:
     """Return the table, with a page (frontier.html) and a picture; tables that are missing are named."""
+    no_rates(question.rates)
     options: Options = with_words(Options(), question.words, ())
     wish = parsed(options.wish)
     tables, names = _accuracies(lab, options)

@@ -19,7 +19,7 @@ from hearless.lab import Lab
 from hearless.pictures import Curve, curves
 from hearless.plural import plural
 from hearless.recipe import Recipe
-from hearless.recipes._shared import the_one, with_words
+from hearless.recipes._shared import no_rates, the_one, with_words
 from hearless.recipes.spectral_transcoder import cnn_logits, light
 from hearless.recipes.spectral_transcoder.settings import Settings
 from hearless.report import Report
@@ -91,6 +91,7 @@ class Try:
 
 def analyse(lab: Lab, question: Question) -> Report:
     """Return the table, with a picture of agreement by cost."""
+    no_rates(question.rates)
     options: Options = with_words(Options(), question.words, ())
     made = table(question.each, options, folds=question.folds, seeds=question.seeds, task=question.task)
     report = lab.study(made, question.command)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from hearless.evaluate import TRAINING_TIME
 from hearless.recipe import Recipe
-from hearless.recipes._shared import published_rows
+from hearless.recipes._shared import no_rates, published_rows
 from hearless.recipes.spectral_transcoder import (
     _released,
     cnn_logits,
@@ -72,6 +72,7 @@ def study(
     task: str = "",
 ) -> Study:  # fmt: skip
     """Return a block of rows for each frozen classifier."""
+    no_rates(rates)
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for settings in each:

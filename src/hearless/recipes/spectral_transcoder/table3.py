@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hearless.recipe import Recipe
-from hearless.recipes._shared import published_rows
+from hearless.recipes._shared import no_rates, published_rows
 from hearless.recipes.spectral_transcoder import _released, head, table2
 from hearless.recipes.spectral_transcoder.settings import Settings
 from hearless.study import Row, Study
@@ -44,6 +44,7 @@ def study(
     task: str = "",
 ) -> Study:  # fmt: skip
     """Return a block of rows for each frozen classifier: the sound, then each transcoder."""
+    no_rates(rates)
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for settings in each:
