@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -45,9 +46,9 @@ class Whole(nn.Module):
         self.frontend, self.enhancer, self.classifier, self.head = (
             made.frontend, made.enhancer, made.classifier, made.head,
         )  # fmt: skip
-        for parameter in self.parameters():
-            parameter.requires_grad_(False)
-            parameter.data = parameter.data.contiguous()
+        self.requires_grad_(False)
+        for tensor in chain(self.parameters(), self.buffers()):  # XNNPACK takes no int8 weights in channels-last
+            tensor.data = tensor.data.contiguous()
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return logits ``[batch, class]``."""
