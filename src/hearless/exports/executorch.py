@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.export.graph_signature import InputKind
 
 from hearless.artifact import Card
-from hearless.exports import TOLERANCE, Floats, Whole, compare, completed, gate, missing, refused, stored
+from hearless.exports import Floats, Whole, compare, completed, gate, missing, refused, stored
 from hearless.interfaces import HearlessError
 from hearless.pipeline import Pipeline
 from hearless.quantize import n_int8, quiet
@@ -135,8 +135,11 @@ def verify(
 
 def _gated(path: Path, source: Path, whole: Whole, held_out: Tensor, tolerance: float | None) -> dict[str, float]:
     program = Program(path)
-    measured = compare(program.logits, whole, held_out, multi_label=program.card.multi_label)
-    return gate(measured, str(source), TOLERANCE[program.card.precision] if tolerance is None else tolerance)
+    card = program.card
+    measured = compare(
+        program.logits, whole, held_out, card.precision, multi_label=card.multi_label, tolerance=tolerance
+    )
+    return gate(measured, str(source))
 
 
 def _lowered(whole: Whole, example: Tensor) -> tuple[bytes, dict[str, float]]:
