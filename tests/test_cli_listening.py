@@ -106,6 +106,8 @@ def test_events_in_every_format(model: Path, sounds: Path, tmp_path: Path) -> No
 
 def test_a_stream_is_heard_without_torch(model: Path) -> None:
     samples = (32767 * np.repeat([-0.9, 0.9, 0.0], 8000)).astype("<i2").tobytes()
+    *lines, end = alone("listen", model, "--from", "stdin", "--rate", 16000, "--hop", 1, sound=samples)
+    assert [line.partition(" s: ")[0] for line in lines] == ["0.50", "1.50"]
     *lines, end = alone("listen", model, "--from", "stdin", "--rate", 16000, "--hop", 0.25, sound=samples)
     assert end == "[] 0"
     assert [line.partition(" s: ")[0] for line in lines] == ["0.50", "0.75", "1.00", "1.25", "1.50"]
@@ -135,11 +137,14 @@ def test_a_file_is_heard_as_a_stream(model: Path, sounds: Path) -> None:
         (["predict", "MODEL", "SOUNDS", "--out", "x.txt"], "a label track is of one sound, got 4"),
         (["predict", "MODEL", "SOUNDS", "--threshold", "2"], "must be scores from 0 to 1"),
         (["show", "MODEL", "SOUNDS/loud.wav"], "this needs the run itself, not an exported file"),
+        (["predict", "MODEL", "notes.txt"], "got notes.txt, which is no sound file; give WAV"),
+        (["predict", "MODEL", "log.csv"], "If it is a level log, name the run's folder"),
         (["listen", "MODEL", "--from", "stdin"], "add --rate"),
+        (["listen", "MODEL", "--from", "stdin", "--rate", "16000"], "stdin must give samples, got none"),
+        (["listen", "MODEL", "--from", "SOUNDS/steps.wav", "--hop", "0"], "hop must be at least one sample"),
         (["listen", "MODEL", "--from", "stdin", "--rate", "500"], "must be sampled at 1000 Hz or more, got 500 Hz"),
         (["listen", "MODEL", "--from", "SOUNDS/slow.wav"], "must be sampled at 1000 Hz or more, got 500 Hz"),
         (["listen", "MODEL", "--from", "SOUNDS/broken.wav"], "broken.wav"),
-        (["listen", "MODEL", "--from", "SOUNDS/loud.wav", "--hop", "3"], "hop must be above 0 s"),
         (["listen", "MODEL", "--from", "SOUNDS/loud.wav", "--top", "0"], "top must be at least 1"),
     ],
 )

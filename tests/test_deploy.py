@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,8 +98,10 @@ def test_a_run_trained_in_int8_is_judged_loaded_and_exported_in_int8(
     (in_int8,) = [one for one in written.stored if one.part == "classifier" and one.dtype == "int8"]
     assert in_int8.n_bytes == in_int8.numbers >= 72 + 24
     assert deploy.budget(run).precision == "int8"
-    with pytest.raises(HearlessError, match="was trained in int8 for onnx, which rounds in its own way"):
+    with pytest.raises(HearlessError, match=r"was trained in int8 for onnx, .* train it with --set backend=executorch"):
         deploy.export(run, tiny, "executorch")
+    with pytest.raises(HearlessError, match=r"judge the file on clips of your own\. It is furthest off at \S+\.$"):
+        deploy.export(run, tiny, tolerance=-1.0)
 
 
 def test_a_float_run_is_rounded_as_it_is_exported_and_says_what_to_do_next(
@@ -124,6 +127,10 @@ def test_a_float_run_is_rounded_as_it_is_exported_and_says_what_to_do_next(
     assert 3.5 < said["bytes_per_parameter"] < 5
     refused = hearless("export", run.path, "--root", tiny, "--tolerance", "1e-12", code=1)
     assert "must give PyTorch's logits within 1e-12" in refused
+    assert "of 12 labels differ" in refused
+    assert re.search(r"judge the file on clips of your own\. It is furthest off at \S+\.$", refused.strip())
+    rounded = hearless("export", run.path, "--root", tiny, "--int8", "--tolerance", "1e-12", code=1)
+    assert "Or export it without --int8, or train it in int8." in rounded
     assert [path.name for path in (run.path / "exports").iterdir()] == [file.name]
 
 

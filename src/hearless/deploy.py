@@ -21,12 +21,14 @@ from hearless.artifact import Card
 from hearless.calibration import Calibration
 from hearless.classifiers._official import weights_table
 from hearless.complexity import BYTES, Complexity, Peak, complexity, peak_activations
+from hearless.exports import RefusedError
 from hearless.interfaces import Capture, Classifier, Enhancer, Frontend, Head, HearlessError
 from hearless.lab import Lab, initials
 from hearless.pipeline import Pipeline
 from hearless.quantize import BACKENDS, calibrate, convert, prepare_ptq, quiet
 from hearless.recipe import Recipe
 from hearless.run import Run
+from hearless.teachers import Trained
 
 SUFFIXES = {"onnx": ".onnx", "executorch": ".pte"}
 
@@ -113,15 +115,39 @@ def export(
     if int8 and not recipe.quantized:
         pipeline = rounded(pipeline, lab.observed(run, "training", CALIBRATED_ON), to)
     card = card_of(run, pipeline, held_out.shape[-1])
+    try:
+        made = _written(pipeline, path, card, held_out, to, tolerance)
+    except RefusedError as error:
+        name = lab.clip_names(run, "test", HELD_OUT)[error.clip]
+        raise HearlessError(f"{error} {_instead(recipe, int8)}It is furthest off at {name}.") from error
+    return Exported(path, made, path.stat().st_size, kept(path))
+
+
+def _written(pipeline: Pipeline, path: Path, card: Card, held_out: Tensor, to: str, tolerance: float | None) -> Card:
+    """Write a file for a runtime and return its card."""
     if to == "onnx":
         from hearless.exports import onnx
 
-        made = onnx.export(pipeline, path, card, held_out, tolerance=tolerance)
-        return Exported(path, made, path.stat().st_size, _stored(onnx.weights(path)))
+        return onnx.export(pipeline, path, card, held_out, tolerance=tolerance)
     from hearless.exports import executorch
 
-    made = executorch.export(pipeline, path, card, held_out, tolerance=tolerance)
-    return Exported(path, made, path.stat().st_size, ())
+    return executorch.export(pipeline, path, card, held_out, tolerance=tolerance)
+
+
+def kept(file: Path) -> tuple[Stored, ...]:
+    """Return what an exported file keeps, by part and type; nothing for ExecuTorch, whose files do not tell."""
+    if file.suffix != SUFFIXES["onnx"]:
+        return ()
+    from hearless.exports import onnx
+
+    return _stored(onnx.weights(file))
+
+
+def _instead(recipe: Recipe, int8: bool) -> str:
+    """Say what else than allowing more can be done with a run whose file was refused."""
+    if recipe.quantized:
+        return "Or export the float run that it started from. " if isinstance(recipe.initial, Trained) else ""
+    return "Or export it without --int8, or train it in int8. " if int8 else ""
 
 
 def _file(run: Run, recipe: Recipe, to: str, int8: bool, out: Path | None) -> Path:
@@ -131,7 +157,7 @@ def _file(run: Run, recipe: Recipe, to: str, int8: bool, out: Path | None) -> Pa
     if recipe.quantized not in ("", to):
         raise HearlessError(
             f"{run.path} was trained in int8 for {recipe.quantized}, which rounds in its own way, and cannot go --to "
-            f"{to}; train it with quantized={to!r}, or export its float run with --int8."
+            f"{to}; train it with --set backend={to}, or export its float run with --int8."
         )
     precision = "int8" if int8 or recipe.quantized else "fp32"
     path = out or run.path / "exports" / f"{recipe.name.replace('/', '-')}-{precision}{SUFFIXES[to]}"

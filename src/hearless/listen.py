@@ -75,7 +75,7 @@ def listen(
     Args:
         listener: who classifies.
         blocks: samples ``[time]`` at the listener's rate, of any lengths, as they come.
-        hop_s: seconds between decisions; at most the window.
+        hop_s: seconds between decisions; what lies between windows of a hop that is longer than they are is skipped.
         smooth: how many windows' scores a decision is the mean of.
         clock: tells seconds.
 
@@ -83,8 +83,8 @@ def listen(
         HearlessError: an argument that breaks a rule, or samples that are not finite.
     """
     size, hop = round(listener.window_s * listener.rate_hz), round(hop_s * listener.rate_hz)
-    if not 1 <= hop <= size:
-        raise HearlessError(f"hop must be above 0 s and at most the window of {listener.window_s:g} s, got {hop_s:g}.")
+    if hop < 1:
+        raise HearlessError(f"hop must be at least one sample, {1 / listener.rate_hz:g} s, got {hop_s:g}.")
     if smooth < 1:
         raise HearlessError(f"smooth must be at least 1 window, got {smooth}.")
     return _decisions(listener, blocks, size, hop, smooth, clock)
@@ -93,7 +93,7 @@ def listen(
 def _decisions(
     listener: Listener, blocks: Iterable[Floats], size: int, hop: int, smooth: int, clock: Clock
 ) -> Iterator[Decision]:
-    held, start, last = np.empty(0, np.float32), 0, deque[Floats](maxlen=smooth)
+    held, start, skip, last = np.empty(0, np.float32), 0, 0, deque[Floats](maxlen=smooth)
 
     def decide(samples: Floats, end: int, came_s: float) -> Decision:
         last.append(score(listener, [samples])[0])
@@ -106,9 +106,10 @@ def _decisions(
         came_s = clock()
         if not np.isfinite(block).all():
             raise HearlessError("a stream must hold finite samples, got NaN or infinity; check what sends it.")
-        held = np.concatenate([held, block])
+        held, skip = np.concatenate([held, block[skip:]]), max(0, skip - len(block))
         while len(held) >= size:
             yield decide(held[:size], start + size, came_s)
+            skip = max(0, hop - len(held))
             held, start = held[hop:], start + hop
     if not start and len(held):
         yield decide(np.pad(held, (0, size - len(held))), len(held), came_s)

@@ -6,7 +6,7 @@ import runpy
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -116,6 +116,7 @@ def test_the_card_says_what_was_exported_and_what_the_gate_measured(fp32: Export
     apart = np.abs(Artifact(fp32.path).logits(held_out.numpy()) - logits(fp32.pipeline, held_out)).max()
     assert said["parity"] == {
         "max_logit_difference": pytest.approx(apart), "label_agreement": 1.0, "clips": 48.0, "tolerance": 1e-3,
+        "labels_differ": 0.0, "near_ties_differ": 0.0, "furthest_clip": pytest.approx(24, abs=24),
     }  # fmt: skip
 
 
@@ -177,11 +178,50 @@ def test_the_gate_refuses_a_file_with_other_weights(fp32: Exported, held_out: Te
 
 
 def test_the_gate_counts_labels_and_infinite_logits() -> None:
-    good = {"max_logit_difference": 0.3, "label_agreement": 1.0, "clips": 100.0}
-    assert exports.gate(good, "x", 0.5) == {**good, "tolerance": 0.5}
-    for bad in ({"label_agreement": 0.98}, {"max_logit_difference": 0.6}, {"max_logit_difference": float("nan")}):
-        with pytest.raises(HearlessError, match="it is refused"):
-            exports.gate({**good, **bad}, "x", 0.5)
+    good = {
+        "max_logit_difference": 0.3, "tolerance": 0.5, "labels_differ": 1.0, "near_ties_differ": 1.0, "clips": 61.0,
+        "furthest_clip": 7.0,
+    }  # fmt: skip
+    assert exports.gate(good, "x") == good
+    for bad in (
+        {"near_ties_differ": 0.0}, {"labels_differ": 4.0, "near_ties_differ": 4.0},
+        {"max_logit_difference": 0.6}, {"max_logit_difference": float("nan")},
+    ):  # fmt: skip
+        with pytest.raises(exports.RefusedError, match="it is refused") as refused:
+            exports.gate({**good, **bad}, "x")
+        assert refused.value.clip == 7
+
+
+class Said(nn.Module):
+    """A network that says the logits it is given."""
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return observation
+
+
+def test_a_near_tie_is_borne_and_a_clear_label_is_not() -> None:
+    wanted = torch.tensor([[0.0, 1.0, 0.0]] * 60 + [[0.0, 0.3, 0.29]])
+    got = wanted.clone()
+    got[-1, 2] = 0.31
+    whole = cast(exports.Whole, Said())
+    found = exports.gate(exports.compare(lambda _: got.numpy(), whole, wanted, "int8"), "x")
+    assert (found["labels_differ"], found["near_ties_differ"], found["furthest_clip"]) == (1.0, 1.0, 60.0)
+    assert found["tolerance"] == pytest.approx(float(wanted.std(correction=0)))  # less than 0.5
+    got[5] = torch.tensor([0.0, 0.55, 0.57])
+    found = exports.compare(lambda _: got.numpy(), whole, wanted, "int8", tolerance=0.6)
+    assert (found["labels_differ"], found["near_ties_differ"], found["furthest_clip"]) == (2.0, 1.0, 5.0)
+    with pytest.raises(exports.RefusedError, match="2 of 61 labels differ, 1 of them in near-ties; it is refused"):
+        exports.gate(found, "x")
+
+
+def test_int8_is_held_to_the_spread_of_small_logits() -> None:
+    wanted = 0.03 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    whole = cast(exports.Whole, Said())
+    found = exports.compare(lambda _: wanted.numpy() + 0.2, whole, wanted, "int8")
+    assert found["label_agreement"] == 1.0
+    with pytest.raises(exports.RefusedError, match=r"logits within 0\.02"):
+        exports.gate(found, "x")
+    assert exports.compare(lambda _: wanted.numpy(), whole, 1000 * wanted, "int8")["tolerance"] == 0.5
 
 
 def test_labels_of_many_are_compared_class_by_class(held_out: Tensor) -> None:
@@ -191,6 +231,7 @@ def test_labels_of_many_are_compared_class_by_class(held_out: Tensor) -> None:
     other[:12, 2] = -wanted[:12, 2]
     found = exports.compare(lambda observation: other, whole, held_out, multi_label=True)
     assert found["label_agreement"] == 0.75
+    assert (found["labels_differ"], found["near_ties_differ"]) == (12, (np.abs(wanted[:12, 2]) <= 1e-3).sum())
     with pytest.raises(HearlessError, match=r"must give logits of shape \(48, 3\)"):
         exports.compare(lambda observation: other[:, :2], whole, held_out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,9 +57,15 @@ def _print_exported(made: Exported) -> None:
         f"It hears {card.window_s:g} s at {card.rate_hz} Hz and tells {plural(len(card.labels), 'class')} apart.\n"
         f"Licences: {card.licence}.\n"
         f"Against PyTorch on {plural(round(parity['clips']), 'clip')} it never heard: logits at most "
-        f"{parity['max_logit_difference']:.3g} apart ({parity['tolerance']:g} allowed), the same label for "
-        f"{parity['label_agreement']:.1%}."
+        f"{parity['max_logit_difference']:.3g} apart ({parity['tolerance']:.3g} allowed), the same label for "
+        f"{parity['label_agreement']:.1%}{_near_ties(parity)}."
     )
+
+
+def _near_ties(parity: Mapping[str, float]) -> str:
+    """Say how many labels differ, and how many of them in near-ties, where some do."""
+    differ, near = round(parity["labels_differ"]), round(parity["near_ties_differ"])
+    return f" ({differ} of {round(parity['clips'])} differ, {near} of them in near-ties)" if differ else ""
 
 
 def budget(

@@ -26,10 +26,15 @@ def sounds_of(command: str, paths: list[str], weights: Path | None) -> list[str]
 
 def _missing(command: str, only: str) -> str:
     """Say what to type where one word alone was given: a model, or a sound."""
-    is_sound = Path(only).is_file() and Path(only).suffix not in (".onnx", ".pte")
+    is_sound = Path(only).is_file() and not is_exported(only)
     sounds = "CLIP" if command == "show" else "FILES_OR_FOLDERS"
     words = f"RUN {only}" if is_sound else f"{only} {sounds}"
     return f"name a model, then the sounds: hearless {command} {words}"
+
+
+def is_exported(model: str | Path) -> bool:
+    """Say whether a model is an exported file, by its extension."""
+    return Path(model).suffix.lower() in (".onnx", ".pte")
 
 
 def model_of(paths: list[str], weights: Path | None, backbone: str | None, torch_device: str) -> Model:
@@ -37,7 +42,7 @@ def model_of(paths: list[str], weights: Path | None, backbone: str | None, torch
     from hearless import door
     from hearless.interfaces import HearlessError
 
-    if not weights and Path(paths[0]).suffix.lower() in (".onnx", ".pte"):
+    if not weights and is_exported(paths[0]):
         raise HearlessError(f"{paths[0]}: this needs the run itself, not an exported file; name its folder.")
     if weights:
         return door.load_weights(weights, backbone, torch_device=torch_device)
@@ -68,7 +73,7 @@ def _opened(paths: list[str], weights: Path | None, backbone: str | None, torch_
     from hearless.predict import Listener
 
     file = Path(paths[0])
-    if weights or file.suffix.lower() not in (".onnx", ".pte"):
+    if weights or not is_exported(file):
         model = model_of(paths, weights, backbone, torch_device)
         return model.listener, model.name
     if file.suffix.lower() == ".onnx":

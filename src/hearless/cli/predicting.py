@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hearless.cli.listeners import listener_of, model_of, scores_line, sounds_of
+from hearless.cli.listeners import is_exported, listener_of, model_of, scores_line, sounds_of
 from hearless.cli.logs import (
     BandsHz,
     Columns,
@@ -89,6 +89,11 @@ def predict(
         if events or form or join or shortest or threshold is not None:
             raise HearlessError(
                 "--events, --format, --threshold, --join and --shortest are for sounds, not level logs."
+            )
+        if not weights and is_exported(paths[0]):
+            raise HearlessError(
+                f"{paths[0]} hears sounds, got {sounds[0]}, which is no sound file; give WAV, FLAC, OGG or MP3. "
+                "If it is a level log, name the run's folder in the exported file's place."
             )
         with flags_named():
             name_sources(

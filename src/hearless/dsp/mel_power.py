@@ -133,9 +133,9 @@ class MelPower(nn.Module):
 
     def _power(self, samples: Tensor, n_frames: int, other: tuple[Tensor, Runs] | None) -> Tensor:
         power = self._parts(samples, n_frames).square()
-        mel, runs = other or (self._table("mel", samples), self.products)
         if other is None and torch.compiler.is_exporting():
             return self._by_runs(power)
+        mel, runs = other or (self._table("mel", samples), self.products)
         products = [mel[low:high, first:last] @ power[..., first:last].mT for low, high, first, last in runs]
         return torch.cat(products, dim=-2)
 

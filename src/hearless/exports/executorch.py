@@ -17,9 +17,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.export.graph_signature import InputKind
 
 from hearless.artifact import Card
-from hearless.exports import TOLERANCE, Floats, Whole, compare, completed, gate, missing, refused, stored
+from hearless.exports import Floats, Whole, compare, completed, gate, missing, refused, stored
 from hearless.interfaces import HearlessError
 from hearless.pipeline import Pipeline
 from hearless.quantize import n_int8, quiet
@@ -134,8 +135,11 @@ def verify(
 
 def _gated(path: Path, source: Path, whole: Whole, held_out: Tensor, tolerance: float | None) -> dict[str, float]:
     program = Program(path)
-    measured = compare(program.logits, whole, held_out, multi_label=program.card.multi_label)
-    return gate(measured, str(source), TOLERANCE[program.card.precision] if tolerance is None else tolerance)
+    card = program.card
+    measured = compare(
+        program.logits, whole, held_out, card.precision, multi_label=card.multi_label, tolerance=tolerance
+    )
+    return gate(measured, str(source))
 
 
 def _lowered(whole: Whole, example: Tensor) -> tuple[bytes, dict[str, float]]:
@@ -154,11 +158,24 @@ def _lowered(whole: Whole, example: Tensor) -> tuple[bytes, dict[str, float]]:
     left = MeanDimConfig if n_int8(whole) else None
     delegated = [kind for kind in ALL_PARTITIONER_CONFIGS if kind is not left]
     try:
-        graph = torch.export.export(whole, (example,))
+        graph = _without_unread(torch.export.export(whole, (example,)))
         edge = to_edge_transform_and_lower(graph, partitioner=[XnnpackPartitioner(configs=delegated)])
         return bytes(edge.to_executorch().buffer), _counts(edge.exported_program().graph)
     except Exception as error:  # the exporter's own kinds
         raise refused("executorch", error) from error
+
+
+def _without_unread(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """Leave out the tables that nothing in the graph reads, such as the whole Mel matrix: the file would keep them."""
+    unread = {node.name: node for node in program.graph.nodes if node.op == "placeholder" and not node.users}
+    for spec in [*program.graph_signature.input_specs]:
+        if spec.kind is InputKind.BUFFER and spec.arg.name in unread:
+            program.graph_signature.input_specs.remove(spec)
+            program.graph.erase_node(unread[spec.arg.name])
+            for tensors in (program.state_dict, program.constants):
+                tensors.pop(str(spec.target), None)
+    program.graph_module.recompile()
+    return program
 
 
 def _counts(graph: Any) -> dict[str, float]:

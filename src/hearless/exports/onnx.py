@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hearless.artifact import INPUT, KEY, OUTPUT, Artifact, Card
-from hearless.exports import TOLERANCE, Whole, compare, completed, gate, missing, refused, shortest
+from hearless.exports import Whole, compare, completed, gate, missing, refused, shortest
 from hearless.exports._fusing import fuse_instance_norms
 from hearless.interfaces import HearlessError
 from hearless.pipeline import Pipeline
@@ -71,12 +71,10 @@ def export(
     """
     path, card, whole = Path(path), completed(card, pipeline, held_out, "onnx"), Whole(pipeline)
     building = path.with_name(f".building-{path.name}")
-    allowed = TOLERANCE[card.precision] if tolerance is None else tolerance
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        card = _written(whole, building, card, held_out, allowed, (True, False) if free_length else (False,))
-        measured = gate(_measured(building, whole, held_out), str(path), allowed)
-        card = replace(card, parity=measured)
+        card = _written(whole, building, card, held_out, tolerance, (True, False) if free_length else (False,))
+        card = replace(card, parity=gate(_measured(building, whole, held_out, tolerance), str(path)))
         _stamp(building, card)
         building.replace(path)
     finally:
@@ -92,9 +90,7 @@ def verify(
     Raises:
         HearlessError: they are larger than the tolerance.
     """
-    precision = Artifact(path).card.precision
-    measured = _measured(Path(path), Whole(pipeline), held_out)
-    return gate(measured, str(path), TOLERANCE[precision] if tolerance is None else tolerance)
+    return gate(_measured(Path(path), Whole(pipeline), held_out, tolerance), str(path))
 
 
 def weights(path: str | Path) -> list[Weight]:
@@ -122,19 +118,19 @@ def _package() -> Any:
     return onnx
 
 
-def _measured(path: Path, whole: Whole, held_out: Tensor) -> dict[str, float]:
+def _measured(path: Path, whole: Whole, held_out: Tensor, tolerance: float | None) -> dict[str, float]:
     """Compare a file with PyTorch; an int8 file also as onnxruntime runs it by itself, with integer kernels."""
     artifact = Artifact(path)
-    multi_label = artifact.card.multi_label
-    measured = compare(artifact.logits, whole, held_out, multi_label=multi_label)
-    if artifact.card.precision == "int8":
-        integer = compare(Artifact(path, integer=True).logits, whole, held_out, multi_label=multi_label)
-        measured |= {f"integer_{key}": value for key, value in integer.items() if key != "clips"}
+    precision, rules = artifact.card.precision, {"multi_label": artifact.card.multi_label}
+    measured = compare(artifact.logits, whole, held_out, precision, tolerance=tolerance, **rules)
+    if precision == "int8":
+        integer = compare(Artifact(path, integer=True).logits, whole, held_out, precision, **rules)
+        measured |= {f"integer_{key}": integer[key] for key in ("max_logit_difference", "label_agreement")}
     return measured
 
 
 def _written(
-    whole: Whole, path: Path, card: Card, held_out: Tensor, tolerance: float, lengths: tuple[bool, ...]
+    whole: Whole, path: Path, card: Card, held_out: Tensor, tolerance: float | None, lengths: tuple[bool, ...]
 ) -> Card:
     """Write a file of free length or, where that does not hold, of the window's."""
     free_length, *others = lengths
@@ -217,7 +213,7 @@ def _stamp(path: Path, card: Card) -> None:
     onnx.save(model, str(path))
 
 
-def _hears_others(path: Path, whole: Whole, card: Card, held_out: Tensor, tolerance: float) -> bool:
+def _hears_others(path: Path, whole: Whole, card: Card, held_out: Tensor, tolerance: float | None) -> bool:
     """Say whether a file of free length agrees with PyTorch at its shortest and at a longer length."""
     artifact = Artifact(path)
     return all(_agrees(artifact, whole, observation, tolerance) for observation in _others(held_out, card))
@@ -231,9 +227,10 @@ def _others(held_out: Tensor, card: Card) -> Iterator[Tensor]:
     yield torch.cat([held_out, held_out[..., : round((LONGER - 1.0) * card.n_samples)]], dim=-1)
 
 
-def _agrees(artifact: Artifact, whole: Whole, observation: Tensor, tolerance: float) -> bool:
+def _agrees(artifact: Artifact, whole: Whole, observation: Tensor, tolerance: float | None) -> bool:
     try:
-        return compare(artifact.logits, whole, observation)["max_logit_difference"] <= tolerance
+        found = compare(artifact.logits, whole, observation, artifact.card.precision, tolerance=tolerance)
+        return found["max_logit_difference"] <= found["tolerance"]
     except HearlessError:
         return False
     except Exception as error:  # onnxruntime's own kinds

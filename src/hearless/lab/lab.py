@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from hearless import splits
-from hearless.interfaces import Capture, HearlessError
+from hearless.interfaces import Capture, Clip, HearlessError
 from hearless.lab.bench import Bench, Part
 from hearless.lab.checks import check_rates
 from hearless.lab.making import heard, make
@@ -199,8 +199,19 @@ class Lab:
         Raises:
             HearlessError: the recordings here are not those that the run was made with.
         """
-        recipe, measured = run.recipe, run.measured
-        bench = Bench.prepare(self, recipe, measured["fold"], measured["seed"], None)
+        bench, clips = self._sampled(run, side, n_clips)
+        loader = replace(bench.loader(clips), augmentations=())
+        sensor = run.recipe.student.capture.build().eval()
+        return torch.cat([sensor(batch.waveform, batch.rate_hz, batch.devices) for batch in loader.in_order()])
+
+    def clip_names(self, run: Run, side: str, n_clips: int) -> list[str]:
+        """Return the names of the clips that `observed` hears, in its order."""
+        return [clip.id for clip in self._sampled(run, side, n_clips)[1]]
+
+    def _sampled(self, run: Run, side: str, n_clips: int) -> tuple[Bench, tuple[Clip, ...]]:
+        """Return the bench of a finished run and some of its clips: see `observed`."""
+        measured = run.measured
+        bench = Bench.prepare(self, run.recipe, measured["fold"], measured["seed"], None)
         heard, known = set(run.read("clips.json")["training"]), {clip.group for clip in bench.training}
         if not heard or not heard <= known | {clip.group for clip in bench.validation}:
             raise HearlessError(
@@ -211,9 +222,7 @@ class Lab:
         clips = tuple(clip for clip in clips if (clip.group in heard) == (side == "training"))
         if not clips:
             raise HearlessError(f"{run.path} needs {side} clips, got none; name their folder with --root.")
-        loader = replace(bench.loader(clips[:: -(-len(clips) // n_clips)]), augmentations=())
-        sensor = recipe.student.capture.build().eval()
-        return torch.cat([sensor(batch.waveform, batch.rate_hz, batch.devices) for batch in loader.in_order()])
+        return bench, clips[:: -(-len(clips) // n_clips)]
 
     def heard_through(
         self, recipe: Recipe, fold: str, seed: int, view: PipelineSpec, side: str = "test"
