@@ -15,9 +15,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 from hearless import cli, deploy, door, evaluate
-from hearless.artifact import Artifact
+from hearless.artifact import Artifact, Card
 from hearless.captures.low_rate import LowRate
 from hearless.classifiers.ds_flexinet import DSFlexiNet
+from hearless.cli.deploying import _print_exported
 from hearless.complexity import Peak, peak_activations
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
@@ -117,6 +118,9 @@ def test_a_float_run_is_rounded_as_it_is_exported_and_says_what_to_do_next(
     assert "the same label for 100.0%" in text
     assert "Licences: recordings (CsvLabels): the user's own." in text
     assert f"hearless predict {file} MY_SOUNDS/" in text
+    told = hearless("budget", file, "--max-bytes", "10M")
+    assert "What the file keeps" in told
+    assert f"pass: {file.stat().st_size:,} bytes of the file of 10,000,000 allowed" in told
     stored = Predictions.load(run.predictions("test")).logits
     observed = Lab(tmp_path, tiny).observed(run, "test", 64)
     np.testing.assert_allclose(Artifact(file).logits(observed.numpy()), stored, atol=0.1)
@@ -154,18 +158,25 @@ def test_what_cannot_be_exported_is_refused_with_a_remedy(
 def test_a_budget_passes_or_fails_and_says_where_the_cost_sits(made: Callable[[Stage], Run]) -> None:
     run = made(STAGE)
     text = hearless("budget", run.path, "--max-bytes", "0.5k", "--max-macs", "1M")
-    assert "pass: 460 bytes of 500 allowed" in text
+    assert "pass: 460 bytes of weights of 500 allowed" in text
     assert "115 parameters, 460 bytes in fp32" in text
     assert text.index("classifier.body.0") < text.index("classifier.body.1")
     failed = hearless("budget", run.path, "--max-bytes", "400", code=1)
-    assert "FAIL: 460 bytes of 400 allowed" in failed
-    assert "pass: 115 bytes of 400 allowed" in hearless("budget", run.path, "--max-bytes", 400, "--precision", "int8")
+    assert "FAIL: 460 bytes of weights of 400 allowed" in failed
+    assert "That is the network alone: its front end's tables come on top. An exported file tells" in text
+    in_int8 = hearless("budget", run.path, "--max-bytes", 400, "--precision", "int8")
+    assert "pass: 115 bytes of weights of 400 allowed" in in_int8
+    assert "biases, scales and Residual Normalization's λ stay float32" in in_int8
     said = json.loads(hearless("budget", run.path, "--json"))
     places = 11 * 24  # 24 bands and 50 frames, by 3 × 3 in steps of 2
     assert said["macs"] == 72 * places + 16 + 27 * places
     assert said["bytes"] == {"fp32": 460, "fp16": 230, "int8": 115}
     assert said["peak_activation_bytes"]["fp32"] == 4 * (24 * 50 + 8 * places)
     assert said["peak_at"] == "classifier.body.0"
+    ram = 4 * (24 * 50 + 8 * places)
+    failed = hearless("budget", run.path, "--max-ram", ram - 1, code=1)
+    assert f"FAIL: {ram:,} bytes of activations of {ram - 1:,} allowed" in failed
+    assert "pass: " in hearless("budget", run.path, "--max-ram", ram)
     assert "--max-macs must be such as" in hearless("budget", run.path, "--max-macs", "30Q", code=1)
     assert "--precision must be one of" in hearless("budget", run.path, "--precision", "int4", code=1)
 
@@ -231,9 +242,36 @@ def test_a_network_without_a_graph_is_refused() -> None:
         peak_activations(Looking(), torch.randn(1, 3))
 
 
-def test_a_budget_of_a_file_says_which_run_to_name(tmp_path: Path) -> None:
-    file = tmp_path / "my run" / "model.onnx"
-    said = hearless("budget", file, code=1)
+def test_what_is_counted_on_a_run_says_which_run_to_name(tmp_path: Path) -> None:
+    file = tmp_path / "my run" / "exports" / "model.onnx"
+    said = hearless("budget", file, "--max-macs", "30M", code=1)
     assert f"got the exported file {file}; type: hearless budget RUN" in said
-    Run(file.parent).write("done.json", {})
-    assert f"type: hearless budget '{file.parent}' (" in hearless("budget", file, code=1)
+    Run(file.parents[1]).write("done.json", {})
+    assert f"type: hearless budget '{file.parents[1]}' (" in hearless("budget", file, "--max-ram", "1k", code=1)
+    assert "model.onnx is not there" in hearless("budget", file, code=1)
+
+
+def test_the_budget_of_a_file_is_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "net.pte"
+    file.write_bytes(b"0" * 300)
+    assert "needs its card net.json beside it; copy both together" in hearless("budget", file, code=1)
+    card = Card("x/fold1-seed0", ("a", "b"), 1000, 1.0)
+    file.with_suffix(".json").write_text(card.to_text())
+    assert "pass: 300 bytes of the file of 300 allowed" in hearless("budget", file, "--max-bytes", "300")
+    assert "FAIL: 300 bytes of the file of 299 allowed" in hearless("budget", file, "--max-bytes", "299", code=1)
+    said = json.loads(hearless("budget", file, "--json"))
+    assert (said["passes"], said["files"]) == (True, [str(file), str(file.with_suffix(".json"))])
+
+
+def test_a_program_and_its_card_are_both_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parity = {
+        "clips": 61.0, "max_logit_difference": 0.0259, "tolerance": 0.03, "label_agreement": 60 / 61,
+        "labels_differ": 1.0, "near_ties_differ": 1.0,
+    }  # fmt: skip
+    file, card = tmp_path / "net.pte", Card("x/fold1-seed0", ("a", "b"), 1000, 1.0, parity=parity)
+    file.write_bytes(b"0")
+    file.with_suffix(".json").write_text(card.to_text())
+    _print_exported(deploy.exported(file))
+    said = capsys.readouterr().out
+    assert f"{file.with_suffix('.json')} written: its card. Copy both." in said
+    assert "the same label for 98.4% (1 of 61 differ, 1 of them in near-ties)." in said

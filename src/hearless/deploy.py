@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hearless import evaluate
-from hearless.artifact import Card
+from hearless.artifact import Artifact, Card
 from hearless.calibration import Calibration
 from hearless.classifiers._official import weights_table
 from hearless.complexity import BYTES, Complexity, Peak, complexity, peak_activations
@@ -77,6 +77,11 @@ class Exported:
     stored: tuple[Stored, ...]
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a device needs: a ``.pte`` file's card lies beside it."""
+        return (self.path,) if self.path.suffix == SUFFIXES["onnx"] else (self.path, self.path.with_suffix(".json"))
+
+    @property
     def bytes_per_parameter(self) -> float:
         """What a parameter of the network takes in the file, its scales and zero points included."""
         return self.card.network_bytes / max(1, self.card.parameters)
@@ -84,7 +89,8 @@ class Exported:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {
-            "path": str(self.path), "n_bytes": self.n_bytes, "bytes_per_parameter": self.bytes_per_parameter,
+            "path": str(self.path), "files": [*map(str, self.files)], "n_bytes": self.n_bytes,
+            "bytes_per_parameter": self.bytes_per_parameter,
             "card": asdict(self.card), "stored": [asdict(one) for one in self.stored],
         }  # fmt: skip
 
@@ -132,6 +138,23 @@ def _written(pipeline: Pipeline, path: Path, card: Card, held_out: Tensor, to: s
     from hearless.exports import executorch
 
     return executorch.export(pipeline, path, card, held_out, tolerance=tolerance)
+
+
+def exported(file: Path) -> Exported:
+    """Return what `export` has written.
+
+    Raises:
+        HearlessError: it is not there, its card is missing, or the onnx package is.
+    """
+    if not file.is_file():
+        raise HearlessError(f"{file} is not there; name an exported file: .onnx or .pte.")
+    if file.suffix == SUFFIXES["onnx"]:
+        card = Artifact(file).card
+    else:
+        from hearless.exports.executorch import card_beside
+
+        card = card_beside(file)
+    return Exported(file, card, file.stat().st_size, kept(file))
 
 
 def kept(file: Path) -> tuple[Stored, ...]:
@@ -242,7 +265,7 @@ class Budget:
         cost: parameters and multiply-accumulates, by layer.
         peak: the most activations alive at once while it runs.
         precision: what the bytes are counted in.
-        max_bytes, max_macs: what is allowed; None: anything.
+        max_bytes, max_macs, max_ram: what is allowed; None: anything.
         window_s: the clip that multiplications are counted for.
     """
 
@@ -251,17 +274,21 @@ class Budget:
     precision: str
     max_bytes: int | None
     max_macs: int | None
+    max_ram: int | None
     window_s: float
 
     @property
     def checks(self) -> dict[str, tuple[int, int]]:
         """What it has and what is allowed, of what was asked for."""
-        wanted = {"bytes": (self.n_bytes, self.max_bytes), "MACs": (self.cost.macs, self.max_macs)}
+        wanted = {
+            "bytes of weights": (self.n_bytes, self.max_bytes), "MACs": (self.cost.macs, self.max_macs),
+            "bytes of activations": (self.peak.values * BYTES[self.precision], self.max_ram),
+        }  # fmt: skip
         return {name: (has, allowed) for name, (has, allowed) in wanted.items() if allowed is not None}
 
     @property
     def n_bytes(self) -> int:
-        """The bytes of its parameters."""
+        """The bytes of its parameters, each in the precision: in int8 a file keeps some of them as floats."""
         return self.cost.n_bytes(self.precision)
 
     @property
@@ -284,20 +311,22 @@ class Budget:
 @quiet()
 @torch.no_grad()
 def budget(
-    run: Run, *, max_bytes: str | None = None, max_macs: str | None = None, precision: str | None = None
-) -> Budget:
+    run: Run, *, max_bytes: str | None = None, max_macs: str | None = None, max_ram: str | None = None,
+    precision: str | None = None,
+) -> Budget:  # fmt: skip
     """Count what a run's network costs for one clip and hold it against a budget.
 
     Args:
         run: a run; its weights are not needed.
         max_bytes: such as ``"128k"``; None: any.
         max_macs: such as ``"30M"``; None: any.
+        max_ram: of the most activations alive at once, such as ``"256k"``; None: any.
         precision: what the bytes are counted in; None: the run's own, int8 where it was trained in it.
 
     Raises:
         HearlessError: an unreadable size, an unknown precision, or a layer that is not counted.
     """
-    allowed = {"--max-bytes": max_bytes, "--max-macs": max_macs}
+    allowed = {"--max-bytes": max_bytes, "--max-macs": max_macs, "--max-ram": max_ram}
     limits = [None if text is None else size(text, name) for name, text in allowed.items()]
     recipe, measured = run.recipe, run.measured
     counted_in = precision or ("int8" if recipe.quantized else "fp32")
@@ -310,8 +339,45 @@ def budget(
     network = Network(pipeline)
     return Budget(
         complexity(network, features), peak_activations(network, features), counted_in, limits[0], limits[1],
-        measured["clip_s"],
+        limits[2], measured["clip_s"],
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FileBudget:
+    """An exported file, against how large it may be.
+
+    Attributes:
+        made: the file.
+        max_bytes: what is allowed; None: anything.
+    """
+
+    made: Exported
+    max_bytes: int | None
+
+    @property
+    def checks(self) -> dict[str, tuple[int, int]]:
+        """What it has and what is allowed, of what was asked for."""
+        return {} if self.max_bytes is None else {"bytes of the file": (self.made.n_bytes, self.max_bytes)}
+
+    @property
+    def passes(self) -> bool:
+        """Whether it keeps to what was asked for."""
+        return self.max_bytes is None or self.made.n_bytes <= self.max_bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        checks = {name: {"has": has, "allowed": allowed} for name, (has, allowed) in self.checks.items()}
+        return {"passes": self.passes, "checks": checks, **self.made.to_json()}
+
+
+def file_budget(file: Path, *, max_bytes: str | None = None) -> FileBudget:
+    """Hold an exported file's size against a budget.
+
+    Raises:
+        HearlessError: an unreadable size or file.
+    """
+    return FileBudget(exported(file), None if max_bytes is None else size(max_bytes, "--max-bytes"))
 
 
 def size(text: str, name: str = "a size") -> int:

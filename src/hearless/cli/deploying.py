@@ -15,10 +15,12 @@ from hearless.cli.tables import print_table
 from hearless.plural import plural
 
 if TYPE_CHECKING:
-    from hearless.deploy import Budget, Exported
+    from hearless.deploy import Budget, Exported, Stored
 
 _LAYERS = 15
 """Layers that a budget lists."""
+
+_FLOATS = ", and in a file biases, scales and Residual Normalization's λ stay float32, four bytes each"
 
 
 def export(
@@ -30,7 +32,10 @@ def export(
     tolerance: Annotated[float | None, typer.Option(help="How far a logit may lie from PyTorch's.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a run as one file that runs without PyTorch, once it was shown to say the same on clips it never heard."""
+    """Write a run as a file for a device, once it was shown to say the same as PyTorch on clips it never heard.
+
+    An .onnx file runs without PyTorch; a .pte file needs its card, the .json beside it.
+    """
     from hearless import door
 
     made = door.export(run, to, root=root, int8=int8, out=out, tolerance=tolerance)
@@ -39,18 +44,20 @@ def export(
         return
     _print_exported(made)
     file, folder = shlex.quote(str(made.path)), shlex.quote(str(run))
-    typer.echo(f"\nNext\n- name the sounds in files, without PyTorch: hearless predict {file} MY_SOUNDS/")
-    fits = f"--max-bytes 128k --max-macs 30M --precision {made.card.precision}"
-    typer.echo(f"- does it fit the device: hearless budget {folder} {fits}")
+    alone = ", without PyTorch" if to == "onnx" else ""
+    typer.echo(f"\nNext\n- name the sounds in files{alone}: hearless predict {file} MY_SOUNDS/")
+    typer.echo(f"- does the file fit the device: hearless budget {file} --max-bytes 128k")
+    fits = f"--max-macs 30M --max-ram 256k --precision {made.card.precision}"
+    typer.echo(f"- does its network run there: hearless budget {folder} {fits}")
 
 
 def _print_exported(made: Exported) -> None:
     """Print what a file keeps, of what it was made, and how it compares with PyTorch."""
     card, parity = made.card, made.card.parity
     typer.echo(f"{made.path} written: {made.n_bytes:,} bytes, {card.precision}, of {card.run}.")
-    if made.stored:
-        lines = [[s.part, s.dtype, f"{s.numbers:,}", f"{s.n_bytes:,}"] for s in made.stored]
-        print_table("What the file keeps", ["part", "as", "numbers", "bytes"], *lines)
+    if len(made.files) > 1:
+        typer.echo(f"{made.files[1]} written: its card. Copy both.")
+    _print_stored(made.stored)
     typer.echo(
         f"Network: {card.parameters:,} parameters, {card.int8_parameters:,} of them int8, in {card.network_bytes:,} "
         f"bytes: {made.bytes_per_parameter:.2f} a parameter.\n"
@@ -62,6 +69,13 @@ def _print_exported(made: Exported) -> None:
     )
 
 
+def _print_stored(stored: tuple[Stored, ...]) -> None:
+    """Print what a file keeps, where it tells."""
+    if stored:
+        lines = [[one.part, one.dtype, f"{one.numbers:,}", f"{one.n_bytes:,}"] for one in stored]
+        print_table("What the file keeps", ["part", "as", "numbers", "bytes"], *lines)
+
+
 def _near_ties(parity: Mapping[str, float]) -> str:
     """Say how many labels differ, and how many of them in near-ties, where some do."""
     differ, near = round(parity["labels_differ"]), round(parity["near_ties_differ"])
@@ -69,20 +83,30 @@ def _near_ties(parity: Mapping[str, float]) -> str:
 
 
 def budget(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    max_bytes: Annotated[str | None, typer.Option(help="Bytes of all parameters, as in 128k.")] = None,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_FILE", help="A run folder, or an exported .onnx or .pte file.")
+    ],
+    max_bytes: Annotated[str | None, typer.Option(help="Bytes of all parameters, or of the file, as in 128k.")] = None,
     max_macs: Annotated[str | None, typer.Option(help="Multiply-accumulates of one clip, as in 30M.")] = None,
+    max_ram: Annotated[str | None, typer.Option(help="Bytes of the most activations alive at once.")] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8 (default: the run's own).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a run's network fits a device, and which layers cost most; exit code 1 where it does not."""
+    """Say whether a run's network or an exported file fits a device, and what costs most; exit code 1 where not."""
     from hearless import door
+    from hearless.deploy import Budget
 
-    found = door.budget(run, max_bytes=max_bytes, max_macs=max_macs, precision=precision)
+    found = door.budget(run, max_bytes=max_bytes, max_macs=max_macs, max_ram=max_ram, precision=precision)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
-    else:
+    elif isinstance(found, Budget):
         _print_budget(found)
+    else:
+        typer.echo(f"{found.made.path}: {found.made.n_bytes:,} bytes, {found.made.card.precision}.")
+        _print_stored(found.made.stored)
+    if not as_json:
+        for name, (has, allowed) in found.checks.items():
+            typer.echo(f"{'pass' if has <= allowed else 'FAIL'}: {has:,} {name} of {allowed:,} allowed")
     if not found.passes:
         raise typer.Exit(1)
 
@@ -104,5 +128,7 @@ def _print_budget(found: Budget) -> None:
     if rest := layers[_LAYERS:]:
         typer.echo(f"and {plural(len(rest), 'layer')} of fewer; all of them: the same command with --json.")
     typer.echo(f"\n{cost.parameters:,} parameters, {found.n_bytes:,} bytes in {found.precision}, {cost.macs:,} MACs.")
-    for name, (has, allowed) in found.checks.items():
-        typer.echo(f"{'pass' if has <= allowed else 'FAIL'}: {has:,} {name} of {allowed:,} allowed")
+    typer.echo(
+        "That is the network alone: its front end's tables come on top"
+        f"{_FLOATS if found.precision == 'int8' else ''}. An exported file tells: hearless budget FILE.onnx"
+    )

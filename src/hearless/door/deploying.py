@@ -11,7 +11,7 @@ from hearless.interfaces import HearlessError
 from hearless.run import Run
 
 if TYPE_CHECKING:
-    from hearless.deploy import Budget, Exported
+    from hearless.deploy import Budget, Exported, FileBudget
 
 
 def export(
@@ -52,26 +52,31 @@ def _recordings(run: Run, root: str | Path | None) -> Path:
 
 
 def budget(
-    run: Run | str | Path, *, max_bytes: str | None = None, max_macs: str | None = None, precision: str | None = None
-) -> Budget:
-    """Count what a run's network costs and hold it against a budget: see `hearless.deploy.budget`.
+    run: Run | str | Path, *, max_bytes: str | None = None, max_macs: str | None = None, max_ram: str | None = None,
+    precision: str | None = None,
+) -> Budget | FileBudget:  # fmt: skip
+    """Hold what a run's network costs, or an exported file's size, against a budget: see `hearless.deploy.budget`.
 
     Raises:
-        HearlessError: an exported file or a folder of several runs in a run's place, or see there.
+        HearlessError: a folder of several runs, of a file what is counted on runs alone, or see there.
     """
     from hearless import deploy
 
-    if not isinstance(run, Run) and Path(run).suffix in deploy.SUFFIXES.values():
+    if isinstance(run, Run) or Path(run).suffix not in deploy.SUFFIXES.values():
+        return deploy.budget(
+            only_run(run), max_bytes=max_bytes, max_macs=max_macs, max_ram=max_ram, precision=precision
+        )  # fmt: skip
+    if max_macs or max_ram or precision:
         raise HearlessError(_of_its_run(Path(run)))
-    return deploy.budget(only_run(run), max_bytes=max_bytes, max_macs=max_macs, precision=precision)
+    return deploy.file_budget(Path(run), max_bytes=max_bytes)
 
 
 def _of_its_run(file: Path) -> str:
     """Say which run to name in an exported file's place."""
-    beside = Run(file.parent).done
-    folder = shlex.quote(str(file.parent)) if beside else "RUN"
-    told = "" if beside else ", where RUN is the folder of the run that was exported"
+    beside = next((folder for folder in file.parents[:2] if Run(folder).done), None)
+    folder = "RUN" if beside is None else shlex.quote(str(beside))
+    told = ", where RUN is the folder of the run that was exported" if beside is None else ""
     return (
-        f"a budget is counted layer by layer on a run, got the exported file {file}; type: hearless budget {folder}"
-        f" (--precision int8 where the file is int8){told}."
+        f"--max-macs, --max-ram and --precision are counted layer by layer on a run, got the exported file {file}; "
+        f"type: hearless budget {folder} (--precision int8 where the file is int8){told}."
     )

@@ -34,10 +34,7 @@ class Program:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path, beside = Path(path), card_path(path)
-        if not self.path.is_file() or not beside.is_file():
-            raise HearlessError(f"{path} needs its card {beside.name} beside it; export the run again.")
-        self.card = Card.from_text(beside.read_text(encoding="utf-8"), str(beside))
+        self.path, self.card = Path(path), card_beside(path)
         with quiet(), _silent():
             self._program = _program(self.path)
             self._method = self._program.load_method("forward")
@@ -87,6 +84,20 @@ def _silent() -> Iterator[None]:
 def card_path(path: str | Path) -> Path:
     """Return where the card of a ``.pte`` file lies."""
     return Path(path).with_suffix(".json")
+
+
+def card_beside(path: str | Path) -> Card:
+    """Return the card of a ``.pte`` file.
+
+    Raises:
+        HearlessError: the file or its card is missing or cannot be read.
+    """
+    beside = card_path(path)
+    if not Path(path).is_file() or not beside.is_file():
+        raise HearlessError(
+            f"{path} needs its card {beside.name} beside it; copy both together, or export the run again."
+        )
+    return Card.from_text(beside.read_text(encoding="utf-8"), str(beside))
 
 
 def export(
