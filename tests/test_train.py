@@ -527,16 +527,20 @@ def test_maps_are_asked_for_only_where_they_are_compared(
 # --- what it learns, and what it refuses ----------------------------------------------------------------------------
 
 
-LONG = replace(recipe_of(Stage(LOSS, 30, 1e-2), select="last"), batch_size=4)
+LONG = recipe_of(Stage(LOSS, 30, 1e-2), select="last")
 
 
 def test_it_learns_the_tiny_table_by_heart(training: Callable[..., Training]) -> None:
-    made = training(LONG)
-    made.fit()
-    on_training = evaluate.measures(evaluate.predictions(made.pipeline, made.training), multi_label=False)
-    on_test = evaluate.measures(evaluate.predictions(made.pipeline, made.validation), multi_label=False)
-    assert on_training["accuracy"] == 1
-    assert on_test["accuracy"] >= 0.9  # by chance p = 2e-5
+    """The median of five trainings: a machine's last digits decide what a single one on 12 clips makes of others."""
+    found = []
+    for seed in range(5):
+        made = training(LONG, seed, f"run{seed}")
+        made.fit()
+        heard = (evaluate.predictions(made.pipeline, clips) for clips in (made.training, made.validation))
+        found.append([evaluate.measures(one, multi_label=False)["accuracy"] for one in heard])
+    on_training, on_test = np.median(found, axis=0)
+    assert on_training == 1
+    assert on_test >= 0.9  # by chance p = 2e-5
 
 
 def test_shuffled_labels_teach_nothing(training: Callable[..., Training], table: Table) -> None:
