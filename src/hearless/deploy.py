@@ -8,6 +8,7 @@ run was not trained on.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -257,8 +258,27 @@ class Network(nn.Module):
         return (said if self.head is None else cast(Head, self.head)(said)).logits
 
 
+class Held(ABC):
+    """Something against what it may be."""
+
+    @property
+    @abstractmethod
+    def checks(self) -> dict[str, tuple[int, int]]:
+        """What it has and what is allowed, of what was asked for."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether it keeps to all that was asked for."""
+        return all(has <= allowed for has, allowed in self.checks.values())
+
+    def judged(self) -> dict[str, Any]:
+        """Return the verdict as plain JSON."""
+        checks = {name: {"has": has, "allowed": allowed} for name, (has, allowed) in self.checks.items()}
+        return {"passes": self.passes, "checks": checks}
+
+
 @dataclass(frozen=True)
-class Budget:
+class Budget(Held):
     """What a run's network costs, against what it may cost.
 
     Attributes:
@@ -291,16 +311,10 @@ class Budget:
         """The bytes of its parameters, each in the precision: in int8 a file keeps some of them as floats."""
         return self.cost.n_bytes(self.precision)
 
-    @property
-    def passes(self) -> bool:
-        """Whether it keeps to all that was asked for."""
-        return all(has <= allowed for has, allowed in self.checks.values())
-
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
-        checks = {name: {"has": has, "allowed": allowed} for name, (has, allowed) in self.checks.items()}
         return {
-            "passes": self.passes, "checks": checks, "precision": self.precision, "window_s": self.window_s,
+            **self.judged(), "precision": self.precision, "window_s": self.window_s,
             "parameters": self.cost.parameters, "macs": self.cost.macs,
             "bytes": {precision: self.cost.n_bytes(precision) for precision in BYTES},
             "peak_activation_bytes": {precision: self.peak.values * size for precision, size in BYTES.items()},
@@ -344,7 +358,7 @@ def budget(
 
 
 @dataclass(frozen=True)
-class FileBudget:
+class FileBudget(Held):
     """An exported file, against how large it may be.
 
     Attributes:
@@ -360,15 +374,9 @@ class FileBudget:
         """What it has and what is allowed, of what was asked for."""
         return {} if self.max_bytes is None else {"bytes of the file": (self.made.n_bytes, self.max_bytes)}
 
-    @property
-    def passes(self) -> bool:
-        """Whether it keeps to what was asked for."""
-        return self.max_bytes is None or self.made.n_bytes <= self.max_bytes
-
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
-        checks = {name: {"has": has, "allowed": allowed} for name, (has, allowed) in self.checks.items()}
-        return {"passes": self.passes, "checks": checks, **self.made.to_json()}
+        return {**self.judged(), **self.made.to_json()}
 
 
 def file_budget(file: Path, *, max_bytes: str | None = None) -> FileBudget:

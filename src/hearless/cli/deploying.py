@@ -99,16 +99,18 @@ def budget(
     found = door.budget(run, max_bytes=max_bytes, max_macs=max_macs, max_ram=max_ram, precision=precision)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
-    elif isinstance(found, Budget):
-        _print_budget(found)
     else:
-        typer.echo(f"{found.made.path}: {found.made.n_bytes:,} bytes, {found.made.card.precision}.")
-        _print_stored(found.made.stored)
-    if not as_json:
+        _print_budget(found) if isinstance(found, Budget) else _print_file(found.made)
         for name, (has, allowed) in found.checks.items():
             typer.echo(f"{'pass' if has <= allowed else 'FAIL'}: {has:,} {name} of {allowed:,} allowed")
     if not found.passes:
         raise typer.Exit(1)
+
+
+def _print_file(made: Exported) -> None:
+    """Print how large an exported file is and what it keeps."""
+    typer.echo(f"{made.path}: {made.n_bytes:,} bytes, {made.card.precision}.")
+    _print_stored(made.stored)
 
 
 def _print_budget(found: Budget) -> None:

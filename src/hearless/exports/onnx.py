@@ -121,10 +121,10 @@ def _package() -> Any:
 def _measured(path: Path, whole: Whole, held_out: Tensor, tolerance: float | None) -> dict[str, float]:
     """Compare a file with PyTorch; an int8 file also as onnxruntime runs it by itself, with integer kernels."""
     artifact = Artifact(path)
-    precision, rules = artifact.card.precision, {"multi_label": artifact.card.multi_label}
-    measured = compare(artifact.logits, whole, held_out, precision, tolerance=tolerance, **rules)
+    precision, multi_label = artifact.card.precision, artifact.card.multi_label
+    measured = compare(artifact.logits, whole, held_out, precision, multi_label=multi_label, tolerance=tolerance)
     if precision == "int8":
-        integer = compare(Artifact(path, integer=True).logits, whole, held_out, precision, **rules)
+        integer = compare(Artifact(path, integer=True).logits, whole, held_out, precision, multi_label=multi_label)
         measured |= {f"integer_{key}": integer[key] for key in ("max_logit_difference", "label_agreement")}
     return measured
 

@@ -63,8 +63,8 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
     """
     waiting = {path: task for task in tasks for path, task in _with_earlier(lab, task)}
     needs = {path: [one.path(lab) for one in task.before()] for path, task in waiting.items()}
-    under_way: dict[Future[None], Path] = {}
     with _pool(lab) as (pool, listen):
+        under_way: dict[Future[None], Path] = {}
         while waiting or under_way:
             for path, task in list(waiting.items()):
                 if why := next((lab.failed[one] for one in needs[path] if one in lab.failed), ""):
@@ -93,11 +93,6 @@ def _note(lab: Lab, path: Path, future: Future[None]) -> None:
         future.result()
     except HearlessError as error:
         lab.failed[path] = str(error)
-    except BrokenExecutor as error:
-        raise HearlessError(
-            f"jobs must leave each process the memory it needs: one of {lab.jobs} was killed; what is finished is "
-            "kept, so run the same command again with fewer --jobs."
-        ) from error
 
 
 @contextmanager
@@ -122,6 +117,11 @@ def _pool(lab: Lab) -> Iterator[tuple[Executor, Callable[[], None]]]:
         pool = ProcessPoolExecutor(lab.jobs, mp_context=spawn, initializer=_begin, initargs=start)
         try:
             yield pool, listen
+        except BrokenExecutor as error:
+            raise HearlessError(
+                f"jobs must leave each process the memory it needs: one of {lab.jobs} was killed; what is finished is "
+                "kept, so run the same command again with fewer --jobs."
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
             said.put(None)
