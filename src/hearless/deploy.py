@@ -80,7 +80,11 @@ class Exported:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that a device needs: a ``.pte`` file's card lies beside it."""
-        return (self.path,) if self.path.suffix == SUFFIXES["onnx"] else (self.path, self.path.with_suffix(".json"))
+        if self.path.suffix == SUFFIXES["onnx"]:
+            return (self.path,)
+        from hearless.exports.executorch import card_path
+
+        return (self.path, card_path(self.path))
 
     @property
     def bytes_per_parameter(self) -> float:

@@ -6,6 +6,7 @@ both pipelines; what differs between them is data (`PipelineSpec`).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -223,16 +224,15 @@ class Pipeline(nn.Module):
     def least_s(self, within_s: float) -> float:
         """Return the shortest clip in s that `check_length` takes, at most ``within_s``, which it does take."""
         rate_hz = cast(Capture, self.capture).rate_hz
-        short, enough = 0, round(within_s * rate_hz)
-        while enough - short > 1:
-            middle = (short + enough) // 2
+
+        def hears(n_samples: int) -> bool:
             try:
-                self.check_length(middle / rate_hz)
+                self.check_length(n_samples / rate_hz)
             except HearlessError:
-                short = middle
-            else:
-                enough = middle
-        return enough / rate_hz
+                return False
+            return True
+
+        return (1 + bisect_left(range(1, round(within_s * rate_hz)), True, key=hears)) / rate_hz
 
     def _classified_frames(self, frames: int) -> int:
         """Return how many frames the classifier gets of so many of the front end's: an enhancer may give others."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
@@ -202,11 +203,7 @@ def shortest(whole: Whole, window: Tensor) -> int:
         except (HearlessError, RuntimeError, IndexError, ValueError, ZeroDivisionError):
             return False
 
-    low, high = 0, window.shape[-1]
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if hears(middle) else (middle, high)
-    return high
+    return 1 + bisect_left(range(1, window.shape[-1]), True, key=hears)
 
 
 def refused(target: str, error: Exception) -> HearlessError:
