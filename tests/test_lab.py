@@ -172,6 +172,7 @@ def test_a_run_without_checkpoints_serves_tables_and_is_trained_again_as_a_teach
     shutil.rmtree(first.path / "checkpoints")
     again = make()
     report = again.study(Study("s", "t", "", (Row("upper", {}, (UPPER,)),), folds=("1",)))
+    assert report.notes[0] == again.extent(UPPER.dataset, ("1",), (0,))
     assert again.made == []
     assert not report.rows[0].hole
     again.run(taught(), "1", 0)
@@ -467,6 +468,26 @@ def test_choices_may_be_judged_by_other_recipes(watched: Watched, monkeypatch: p
     monkeypatch.setattr(Lab, "_validated", lambda self, recipe, fold, seed: {"a": 0.1, "b": 0.9}[recipe.name])
     options = (LOW.named("c"), LOW.named("d"))
     assert watched.choose(Row("x", {}, options, chosen_by=(LOW.named("a"), LOW.named("b"))), "1", 0) == 1
+
+
+@pytest.mark.parametrize(
+    ("folds", "seeds", "said"),
+    [
+        (("1",), (0,), "Made on fold 1 of 5, seed 0."),
+        (("1", "3"), (0, 2), "Made on folds 1, 3 of 5, seeds 0, 2."),
+        ((), (0, 1), "Made on all 5 folds, seeds 0, 1."),
+    ],
+)
+def test_a_table_says_on_which_folds_and_seeds_it_is_made(
+    watched: Watched, folds: tuple[str, ...], seeds: tuple[int, ...], said: str
+) -> None:
+    dataset = spec(CsvLabels, table="meta.csv", fold="-", n_folds=5)
+    assert watched.extent(dataset, watched.folds(dataset, folds), seeds) == said
+
+
+def test_a_table_of_one_split_says_so(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watched, "folds", lambda lab, dataset: ("split",))
+    assert watched.extent(TABLE, ("split",), (0,)) == "Made on the one split, seed 0."
 
 
 def test_a_failed_row_leaves_a_hole_and_the_study_goes_on(watched: Watched) -> None:

@@ -121,6 +121,14 @@ class Lab:
             raise HearlessError(f"folds must be among {', '.join(known)}, got {', '.join(unknown)}.")
         return tuple(wanted) or known
 
+    def extent(self, dataset: Spec, folds: Sequence[str], seeds: Sequence[int]) -> str:
+        """Say on which of a data set's folds and with which seeds something is made, so that no thinning is missed."""
+        known = self.folds(dataset)
+        which = f"all {plural(len(known), 'fold')}" if len(known) > 1 else "the one split"
+        if len(folds) < len(known):
+            which = f"fold{'s'[: len(folds) > 1]} {', '.join(folds)} of {len(known)}"
+        return f"Made on {which}, seed{'s'[: len(seeds) > 1]} {', '.join(map(str, seeds))}."
+
     def folder(self, recipe: Recipe) -> Path:
         """Return the folder of a recipe's runs on its data; one made under another name is found again.
 

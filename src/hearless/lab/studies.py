@@ -38,7 +38,8 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
         lab.say(f"one run after the other; with jobs={cores} (--jobs {cores}) as many side by side.")
     classes = study.rows[0].options[0].classes
     labels = label_names(classes) if classes else table.labels
-    study = replace(study, rows=tuple(row.of(len(labels)) for row in study.rows))
+    extent = lab.extent(dataset, folds, study.seeds)
+    study = replace(study, rows=tuple(row.of(len(labels)) for row in study.rows), notes=(extent, *study.notes))
     rows: list[evaluate.Evaluated] = []
     for row in study.rows:
         rows.append(row_of(lab, study, row, row.folds or folds))

@@ -124,10 +124,9 @@ def analyse(lab: Lab, question: Question) -> Report:
     settings, rate = question.each[0], (question.rates or (RATE_HZ,))[0]
     if settings.multi_label:
         raise HearlessError("soft labels are compared where each clip has one class; this table has several.")
-    found = [
-        look(lab, settings, rate, fold, question.seeds[0], options.groups)
-        for fold in lab.folds(settings.dataset, question.folds)
-    ]
+    folds = lab.folds(settings.dataset, question.folds)
+    extent = lab.extent(settings.dataset, folds, question.seeds)
+    found = [look(lab, settings, rate, fold, question.seeds[0], options.groups) for fold in folds]
     labels = lab.table(settings.dataset).labels
     made = {
         "layers": _layers(found), "bands": _bands(found, options.groups), "soft_labels": _soft_labels(found, settings),
@@ -139,8 +138,9 @@ def analyse(lab: Lab, question: Question) -> Report:
     return _signed(replace(
         made["layers"], title=f"What a student at {rate_text(rate)} has of its 16 kHz teacher", rows=rows,
         columns=("accuracy", "embedding", "dark knowledge", "to the runner-up", "excess information"),
-        units={"embedding": "CKA", "dark knowledge": "correlation", "excess information": "bits"}, notes=NOTES,
-        heading="listener", task=f"{question.task} α {settings.alpha:g}, T {settings.temperature:g}.".strip(),
+        units={"embedding": "CKA", "dark knowledge": "correlation", "excess information": "bits"},
+        notes=(extent, *NOTES), heading="listener",
+        task=f"{question.task} α {settings.alpha:g}, T {settings.temperature:g}.".strip(),
     ), question)  # fmt: skip
 
 
