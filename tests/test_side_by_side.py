@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from hearless.recipe import Recipe, Stage
 from hearless.run import Run, load_tensors
 from hearless.spec import spec
 from hearless.study import Row, Study
-from hearless.teachers import Pretrained, Teacher, Trained
+from hearless.teachers import Fused, Pretrained, Teacher, Trained
 from hearless.train import Tick
 
 pytestmark = pytest.mark.usefixtures("cached")
@@ -88,6 +89,53 @@ def test_a_run_begins_after_those_that_it_learns_from(tiny: Path, tmp_path: Path
     ]
     assert times == sorted(times)
     assert len(list(tmp_path.glob("*/*/done.json"))) == 3
+
+
+def test_a_teacher_that_lost_its_weights_is_trained_again_once_and_first(tiny: Path, tmp_path: Path) -> None:
+    said = list[str]()
+    lab = Lab(tmp_path, tiny, jobs=2, say=said.append)
+    upper = lab.run(UPPER, "1", 0)
+    shutil.rmtree(upper.path / "checkpoints")
+    students = [taught("x"), taught("y", stored_draws=0)]
+    said.clear()
+    side_by_side.make(lab, [Task(one, "1", 0) for one in students])
+    trains = [text for text in said if text.startswith("trains")]
+    assert "upper" in trains[0]
+    assert "kept its results but not its weights" in trains[0]
+    assert sum("upper" in text for text in trains) == 1
+    assert len(trains) == 3
+
+
+def test_what_is_not_needed_is_not_made(tiny: Path, tmp_path: Path) -> None:
+    said = list[str]()
+    lab = Lab(tmp_path, tiny, jobs=2, say=said.append)
+    middle = taught("middle")
+    upper, heard = lab.run(UPPER, "1", 0), lab.run(middle, "1", 0)
+    shutil.rmtree(upper.path / "checkpoints")
+    said.clear()
+    longer = replace(middle, stages=(replace(SOFT, epochs=2),), name="x/longer")  # hears what is stored
+    side_by_side.make(lab, [Task(longer, "1", 0), Task(taught("later", Trained(middle)), "1", 0)])
+    assert sorted(text.split("-")[1] for text in said if text.startswith("trains")) == ["later", "longer"]
+    assert not upper.checkpoint("best").exists()
+    assert heard.checkpoint("best").exists()
+
+
+@pytest.mark.parametrize("how", ["mean", "fitted"])
+def test_of_several_teachers_those_with_stored_logits_are_not_awaited(tiny: Path, tmp_path: Path, how: str) -> None:
+    other = replace(UPPER, student=replace(UPPER_VIEW, classifier=NETWORK.replace(width=0.3)), name="x/other")
+    apart = tuple(replace(one, validation_seed=0) for one in (UPPER, other))
+    two = Fused(tuple(map(Trained, apart)), how=how)
+    student = replace(taught("student", two), validation_seed=0)
+    lab = Lab(tmp_path, tiny)
+
+    def awaited(one: Recipe) -> list[str]:
+        return sorted(cast(Recipe, teacher.recipe).name for teacher in lab.awaited(one, "1", 0))
+
+    assert awaited(student) == ["x/other", "x/upper"]
+    lab.run(student, "1", 0)
+    again = replace(student, stages=(replace(SOFT, epochs=2),))
+    assert awaited(again) == []
+    assert awaited(replace(again, stored_draws=0)) == ["x/other", "x/upper"]
 
 
 def test_a_failed_run_costs_those_that_learn_from_it_and_no_others(tiny: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from hearless.run import Predictions, Run
 from hearless.search import Range, Tried, Values, search
 from hearless.spec import Spec, digest
 from hearless.study import Row, Study
+from hearless.teachers import Trained
 from hearless.train import Tick
 
 
@@ -173,6 +174,10 @@ class Lab:
                 raise HearlessError(f"{run.path} has lost its checkpoints, from which others start; train it again.")
             self._locked_make(run, recipe, fold, seed, part)
         return run
+
+    def awaited(self, recipe: Recipe, fold: str, seed: int) -> list[Trained]:
+        """Return the runs whose weights a run needs: what it starts from, and teachers whose logits are not stored."""
+        return Teachers(self, Bench.prepare(self, recipe, fold, seed, None)).awaited()
 
     def _locked_make(self, run: Run, recipe: Recipe, fold: str, seed: int, part: Part | None) -> None:
         if run.path in self.failed:

@@ -81,8 +81,12 @@ def generations(recipe: Recipe) -> list[Recipe]:
 
 def trained(recipe: Recipe) -> list[Trained]:
     """Return the runs that a recipe's own start from or learn from, but for the copies of cross-fitted teachers."""
-    named = (*_each(recipe.initial), *_each(recipe.teacher))
-    return [one for one in named if isinstance(one, Trained)]
+    return [*trained_members(recipe.initial), *trained_members(recipe.teacher)]
+
+
+def trained_members(teacher: Teacher | None) -> list[Trained]:
+    """Return those of a teacher's members that are runs of their own, but for the copies of cross-fitted ones."""
+    return [one for one in _each(teacher) if isinstance(one, Trained)]
 
 
 def _each(teacher: Teacher | None) -> list[Teacher]:

@@ -1,7 +1,8 @@
 """Runs side by side: those that a study lacks, made by several processes that share its folder.
 
-A run begins once all runs that it starts from or learns from are there.  Each process has its share of the cores and
-ends with the one that began it; what a killed one leaves resumes as any run does.
+A run begins once all runs that it starts from or learns from are there, with their weights where it needs these.  Each
+process has its share of the cores and ends with the one that began it; what a killed one leaves resumes as any run
+does.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from hearless.interfaces import HearlessError
 from hearless.lab.named import recipe_of, run_name, seed_of, trained
+from hearless.lab.starting import has_weights
 from hearless.recipe import Recipe, recipe_from_json
 from hearless.run import Run
 
@@ -49,10 +51,13 @@ class Task:
         """Return the run's folder."""
         return lab.folder(self.recipe) / run_name(self.fold, self.seed)
 
-    def before(self) -> Iterator[Task]:
-        """Yield the runs that it starts from or learns from."""
-        for one in trained(self.recipe):
-            yield Task(recipe_of(one), one.fold_beside(self.fold), seed_of(one, self.seed))
+    def before(self, lab: Lab) -> list[Task]:
+        """Return the runs whose weights it needs; where that cannot be told, all that it names."""
+        try:
+            awaited = lab.awaited(self.recipe, self.fold, self.seed)
+        except HearlessError:  # it will say so itself
+            awaited = trained(self.recipe)
+        return [Task(recipe_of(one), one.fold_beside(self.fold), seed_of(one, self.seed)) for one in awaited]
 
 
 def make(lab: Lab, tasks: Sequence[Task]) -> None:
@@ -61,8 +66,10 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
     Raises:
         HearlessError: a process was killed, for want of memory as a rule; what is finished stays.
     """
-    waiting = {path: task for task in tasks for path, task in _with_earlier(lab, task)}
-    needs = {path: [one.path(lab) for one in task.before()] for path, task in waiting.items()}
+    waiting: dict[Path, Task] = {}
+    needs: dict[Path, list[Path]] = {}
+    for task in tasks:
+        _plan(lab, task, waiting, needs)
     with _pool(lab) as (pool, listen):
         under_way: dict[Future[None], Path] = {}
         while waiting or under_way:
@@ -79,13 +86,16 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
                 _note(lab, under_way.pop(future), future)
 
 
-def _with_earlier(lab: Lab, task: Task) -> Iterator[tuple[Path, Task]]:
-    """Yield a run and those before it that are not there, the earliest first."""
-    for one in task.before():
-        yield from _with_earlier(lab, one)
+def _plan(lab: Lab, task: Task, waiting: dict[Path, Task], needs: dict[Path, list[Path]]) -> None:
+    """Add a run that is not there, or has lost its weights, and what it needs, the earliest first."""
     path = task.path(lab)
-    if path not in lab.failed and not Run(path).done:
-        yield path, task
+    if path in needs or path in lab.failed or (Run(path).done and has_weights(Run(path), task.recipe)):
+        return
+    before = task.before(lab)
+    needs[path] = [one.path(lab) for one in before]
+    for one in before:
+        _plan(lab, one, waiting, needs)
+    waiting[path] = task
 
 
 def _note(lab: Lab, path: Path, future: Future[None]) -> None:
@@ -174,4 +184,4 @@ def _leave_with_parent() -> None:
 
 
 def _make(recipe: dict[str, Any], fold: str, seed: int) -> None:
-    _lab.run(recipe_from_json(recipe), fold, seed)
+    _lab.with_weights(recipe_from_json(recipe), fold, seed)

@@ -11,7 +11,7 @@ from hearless.fusion import Fusion, fitted
 from hearless.interfaces import Clip, HearlessError
 from hearless.lab.bench import Bench, Part
 from hearless.lab.checks import check_classes, check_teacher_leak
-from hearless.lab.named import recipe_of, seed_of, settled, view_of
+from hearless.lab.named import recipe_of, seed_of, settled, trained_members, view_of
 from hearless.loading import Loader
 from hearless.pipeline import Pipeline
 from hearless.plural import plural
@@ -74,6 +74,31 @@ class Teachers:
                 return store(one, training, draws, own) if one else None
 
         return listen
+
+    def awaited(self) -> list[Trained]:
+        """Return the runs whose weights the student needs: its start, and teachers whose logits are not stored."""
+        recipe, teacher = self.bench.recipe, self.bench.recipe.teacher
+        start = [recipe.initial] if isinstance(recipe.initial, Trained) else []
+        if recipe.stored_draws and teacher is not None:
+            return start + [one for member in self._unheard(teacher) for one in trained_members(member)]
+        return start + trained_members(teacher)
+
+    def _unheard(self, teacher: Teacher) -> list[Teacher]:
+        """Return the members of a teacher whose stored logits are missing."""
+        bench, draws = self.bench, self.bench.recipe.stored_draws
+        training, held = bench.loader(bench.training), bench.loader(bench.validation)
+        fits = isinstance(teacher, Fused) and teacher.how == "fitted"
+        if not fits and is_whole(self.logits_folder(), training, draws):
+            return []
+        if not isinstance(teacher, Fused):
+            return [teacher]
+
+        def is_heard(one: Teacher) -> bool:
+            folder = self._member_folder(one, bench.validation, plain=True)
+            known = not fits or plain(held, [folder]) is not None
+            return known and is_whole(self._member_folder(one, bench.training), training, draws)
+
+        return [one for one in teacher.teachers if not is_heard(one)]
 
     def _listening_together(self, teacher: Fused, training: Loader, draws: int) -> Callable[[], Explain]:
         """As `listening`, of several teachers: only those listen whose logits are missing, all in one pass."""
