@@ -120,6 +120,14 @@ def test_what_is_not_needed_is_not_made(tiny: Path, tmp_path: Path) -> None:
     assert heard.checkpoint("best").exists()
 
 
+def test_listeners_are_made_ready_side_by_side_or_when_they_are_asked_for(tiny: Path, tmp_path: Path) -> None:
+    alone, both = Lab(tmp_path, tiny), Lab(tmp_path, tiny, jobs=2)
+    alone.make_ready([UPPER], ("1", "2"), 0)
+    assert not list(tmp_path.glob("*/*/done.json"))
+    both.make_ready([UPPER], ("1", "2"), 0)
+    assert sorted(path.parent.name for path in tmp_path.glob("*/*/done.json")) == ["fold1-seed0", "fold2-seed0"]
+
+
 @pytest.mark.parametrize("how", ["mean", "fitted"])
 def test_of_several_teachers_those_with_stored_logits_are_not_awaited(tiny: Path, tmp_path: Path, how: str) -> None:
     other = replace(UPPER, student=replace(UPPER_VIEW, classifier=NETWORK.replace(width=0.3)), name="x/other")

@@ -15,10 +15,12 @@ import torch
 
 from hearless import splits
 from hearless.interfaces import Capture, Clip, HearlessError
+from hearless.lab import side_by_side
 from hearless.lab.bench import Bench, Part
 from hearless.lab.checks import check_rates
 from hearless.lab.making import heard, make
 from hearless.lab.named import run_name, starts
+from hearless.lab.side_by_side import Task
 from hearless.lab.starting import check_start, fresh, has_weights, load_trained
 from hearless.lab.studies import tabled
 from hearless.lab.teachers import Teachers
@@ -258,6 +260,11 @@ class Lab:
     def listener(self, recipe: Recipe, fold: str, seed: int, view: PipelineSpec | None = None) -> Pipeline:
         """Return a recipe's pipeline on a fold with a seed, trained if need be: see `pipeline`."""
         return self.pipeline(self.with_weights(recipe, fold, seed), view)
+
+    def make_ready(self, recipes: Sequence[Recipe], folds: Sequence[str], seed: int) -> None:
+        """Train what `listener` would miss of these recipes, side by side; with one job each when it is asked for."""
+        if self.jobs > 1:
+            side_by_side.make(self, [Task(recipe, fold, seed) for recipe in recipes for fold in folds])
 
     def loaders(self, recipe: Recipe, fold: str, seed: int) -> dict[str, Loader]:
         """Return the clips that a recipe trains on, is chosen by and is tested on, each as its runs hear them."""

@@ -126,6 +126,7 @@ def analyse(lab: Lab, question: Question) -> Report:
         raise HearlessError("soft labels are compared where each clip has one class; this table has several.")
     folds = lab.folds(settings.dataset, question.folds)
     extent = lab.extent(settings.dataset, folds, question.seeds)
+    lab.make_ready([*listeners(settings, rate).values()], folds, question.seeds[0])
     found = [look(lab, settings, rate, fold, question.seeds[0], options.groups) for fold in folds]
     labels = lab.table(settings.dataset).labels
     made = {
