@@ -322,20 +322,28 @@ NEEDING = {
 GROUPS = (CrossFitted(UPPER), Fused((Trained(UPPER), Trained(UPPER, 1))), Fused((CrossFitted(UPPER),)))
 
 
-@pytest.mark.parametrize("needs", NEEDING)
-def test_stored_logits_are_all_that_a_stored_teacher_says(needs: str) -> None:
+@pytest.mark.parametrize("needs", [needs for needs in NEEDING if needs != "embedding"])
+def test_logits_and_embedding_are_all_that_a_stored_teacher_says(needs: str) -> None:
     wanted = {
         "stages": (SOFT, replace(HARD, objectives=(spec(CrossEntropy), NEEDING[needs]))),
         "teacher": Trained(UPPER),
     }
     assert recipe(**wanted).stored_draws == 0
     said = (
-        f"{NEEDING[needs].name} compares {needs}, and a stored teacher has logits only; give one teacher, with stored"
+        f"{NEEDING[needs].name} compares {needs}, and a stored teacher has logits and embedding only; "
+        "give one teacher, with stored"
     )
     with pytest.raises(HearlessError, match=said):
         recipe(**wanted, stored_draws=2)
     plain = replace(HARD, objectives=(spec(Transcoding),))
     assert recipe(stages=(plain,), teacher=Trained(UPPER), stored_draws=2).stored_draws == 2
+
+
+def test_one_teachers_embedding_can_be_stored_a_groups_cannot() -> None:
+    stage = replace(HARD, objectives=(NEEDING["embedding"],))
+    assert recipe(stages=(stage,), teacher=Trained(UPPER), stored_draws=2).stored_draws == 2
+    with pytest.raises(HearlessError, match="compares embedding, and a stored teacher has logits only"):
+        recipe(stages=(stage,), teacher=Fused((Trained(UPPER),)), stored_draws=2)
 
 
 @pytest.mark.parametrize("teacher", GROUPS)

@@ -26,6 +26,7 @@ from hearless.lab import Lab, side_by_side
 from hearless.lab.side_by_side import Task
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
+from hearless.objectives.similarity_preserving import SimilarityPreserving
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, Stage
 from hearless.run import Run, load_tensors
@@ -144,6 +145,20 @@ def test_of_several_teachers_those_with_stored_logits_are_not_awaited(tiny: Path
     again = replace(student, stages=(replace(SOFT, epochs=2),))
     assert awaited(again) == []
     assert awaited(replace(again, stored_draws=0)) == ["x/other", "x/upper"]
+
+
+def test_embeddings_are_stored_beside_logits_where_they_are_compared(tiny: Path, tmp_path: Path) -> None:
+    lab = Lab(tmp_path, tiny)
+    alike = replace(SOFT, objectives=(spec(SimilarityPreserving),))
+    student = replace(taught("alike"), stages=(alike,))
+    lab.run(taught("logits"), "1", 0)
+    assert [one.recipe for one in lab.awaited(student, "1", 0)] == [UPPER]
+    lab.run(student, "1", 0)
+    longer = replace(student, stages=(replace(alike, epochs=2),))
+    assert lab.awaited(longer, "1", 0) == []
+    shutil.rmtree(lab.run(UPPER, "1", 0).path / "checkpoints")
+    assert lab.run(longer, "1", 0).done
+    assert not (lab.run(UPPER, "1", 0).path / "checkpoints").exists()
 
 
 def test_a_failed_run_costs_those_that_learn_from_it_and_no_others(tiny: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import Augmentation, Axes, Batch, Clip, HearlessError, Prediction
 from hearless.loading import AudioStore, Loader, Table
 from hearless.pipeline import Pipeline
-from hearless.teaching import STORE_SEED, Running, Stored, Together, draw_key_of, mean_of, store
+from hearless.teaching import STORE_SEED, Running, Stored, Together, draw_key_of, mean_of, store, stored
 
 RATE_HZ, N_SAMPLES, CLASSES = 8000, 800, 3
 
@@ -62,6 +62,14 @@ class Linear(nn.Module):
 
 def listener(seed: int = 0, torch_device: str = "cpu") -> Pipeline:
     return Pipeline(capture=FullBand(rate_hz=RATE_HZ), frontend=Samples(), classifier=Linear(seed, torch_device)).eval()
+
+
+class Wider(Linear):
+    """The same logits, and an embedding of other numbers."""
+
+    def forward(self, features: Tensor, keep: Tensor | None = None, *, maps: bool = False) -> Prediction:
+        said = super().forward(features, keep, maps=maps)
+        return replace(said, embedding=torch.cat([said.logits.square(), said.logits + 1], 1))
 
 
 @pytest.fixture
@@ -250,6 +258,29 @@ def test_stored_logits_are_those_of_a_running_teacher_for_the_view_that_is_repla
             n += len(batch.clips)
         assert n == 7
     assert stored(batch, 0).logits.dtype == torch.float32
+
+
+def test_a_stored_embedding_is_the_running_teachers(served: Loader, tmp_path: Path) -> None:
+    wide = Pipeline(capture=FullBand(rate_hz=RATE_HZ), frontend=Samples(), classifier=Wider(0, "cpu")).eval()
+    running, kinds = Running((wide,)), ("logits", "embedding")
+    plain = store(running, served, 2, tmp_path)
+    assert stored(served, 2, tmp_path, kinds=kinds) is None
+    both = store(running, served, 2, tmp_path, kinds=kinds)
+    again = stored(served, 2, tmp_path, kinds=kinds)
+    assert again is not None
+    np.testing.assert_array_equal(both.logits, plain.logits)
+    for epoch in range(3):
+        for batch in served.epoch(5, epoch, both.draw_key(epoch)):
+            expected = running(batch)
+            assert expected.embedding.shape != expected.logits.shape
+            for said in (both(batch, epoch), again(batch, epoch)):
+                np.testing.assert_allclose(said.embedding, expected.embedding, rtol=2e-3, atol=2e-3)
+                np.testing.assert_allclose(said.logits, expected.logits, rtol=2e-3, atol=2e-3)
+    (tmp_path / "draw1.embedding.npy").unlink()
+    assert stored(served, 2, tmp_path, kinds=kinds) is None
+    assert stored(served, 2, tmp_path) is not None
+    with pytest.raises(HearlessError, match="logits must be among what is stored of a teacher, got embedding"):
+        store(running, served, 2, tmp_path, kinds=("embedding",))
 
 
 def test_the_students_view_is_tensor_equal_to_the_one_explained(served: Loader, tmp_path: Path) -> None:

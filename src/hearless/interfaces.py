@@ -294,8 +294,8 @@ class Head(Protocol):
 class Objective(Protocol):
     """Compares student, teacher and target (a torch module around a pure function).
 
-    ``needs`` says what of a prediction it compares beside the logits: stored teachers have nothing else, and inner maps
-    are kept only where it says ``"maps"``.
+    ``needs`` says what of a prediction it compares beside the logits: of a stored teacher the embedding at most, and
+    inner maps are kept only where it says ``"maps"``.
     """
 
     needs_teacher: bool

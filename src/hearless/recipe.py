@@ -129,7 +129,8 @@ class Recipe:
         teacher: who explains the clips, or None.
         initial: where its weights start: a weights file, an earlier run's, or None (random).
         augmentations: random changes, in order.
-        stored_draws: 0 lets a teacher listen at each step; n stores its logits for n draws a clip and replays them.
+        stored_draws: 0 lets a teacher listen at each step; n stores its logits (and its embedding where an objective
+            compares it) for n draws a clip and replays them.
         clip_s: length of a training excerpt in s; None: the longest training clip's.
         balance: "none", "weights" (loss) or "sampling".
         validation: share of the training recordings held out for choosing epoch, α and T.
@@ -269,7 +270,8 @@ class Recipe:
                 "set stored_draws=0."
             )
         if self.teacher and self.stored_draws:
-            self._check_needs("a stored teacher", ("logits",))
+            group = isinstance(self.teacher, Fused | CrossFitted)
+            self._check_needs("a stored teacher", ("logits",) if group else ("logits", "embedding"))
         elif self.teacher and not _is_one(self.teacher):
             self._check_needs("a group of teachers", ("logits", "features"))  # all of them hear alike
 

@@ -28,6 +28,9 @@ from hearless.spec import digest
 STORE_SEED = 0
 """Draws of stored logits come from (STORE_SEED, epoch mod n_draws, clip): all seeds and students share them."""
 
+LOGITS, EMBEDDING = "logits", "embedding"
+"""What can be stored of what a teacher says: each a file a draw."""
+
 Heard = dict[str, tuple[Tensor, Tensor | None]]
 """What each view makes of one batch, kept so that teachers of one view share it."""
 
@@ -96,12 +99,16 @@ class Together:
 
 @dataclass(frozen=True)
 class Stored:
-    """Logits ``[draw, clip, class]`` made once and replayed; ``fusion`` says how they came of several teachers'."""
+    """Logits ``[draw, clip, class]`` made once and replayed; ``fusion`` says how they came of several teachers'.
+
+    ``embedding`` is one teacher's ``[draw, clip, dimension]``, where it was wanted.
+    """
 
     logits: NDArray[Any]
     rows: dict[str, int]
     torch_device: str = "cpu"
     fusion: Fusion | None = None
+    embedding: NDArray[Any] | None = None
 
     @property
     def n_draws(self) -> int:
@@ -120,9 +127,12 @@ class Stored:
         """
         if maps:
             raise HearlessError("stored teacher logits come without inner maps; set stored_draws=0.")
-        rows = [self.rows[clip.id] for clip in batch.clips]
-        logits = torch.from_numpy(self.logits[epoch % self.n_draws][rows].astype(np.float32)).to(self.torch_device)
-        return Prediction(logits, logits)
+        rows, draw = [self.rows[clip.id] for clip in batch.clips], epoch % self.n_draws
+        logits, embedding = (
+            torch.from_numpy(kept[draw][rows].astype(np.float32)).to(self.torch_device)
+            for kept in (self.logits, self.logits if self.embedding is None else self.embedding)
+        )
+        return Prediction(logits, embedding)
 
 
 Explain = Running | Together | Stored
@@ -132,25 +142,29 @@ PLAIN = "plain"
 """What the logits of clips as they are, neither cropped at random nor augmented, are filed under."""
 
 
-def store(teacher: AtWork, loader: Loader, n_draws: int, path: Path, progress: Progress | None = None) -> Stored:
-    """Return the teacher's logits for ``n_draws`` draws of every clip of ``loader``, computing what is missing."""
-    store_each({path: teacher}, loader, n_draws, progress)
-    return Stored(_draws(path, loader, n_draws), _rows(loader), teacher.torch_device)
+def store(
+    teacher: AtWork, loader: Loader, n_draws: int, path: Path, progress: Progress | None = None,
+    kinds: Sequence[str] = (LOGITS,),
+) -> Stored:  # fmt: skip
+    """Return what the teacher says of ``n_draws`` draws of every clip of ``loader``, computing what is missing."""
+    store_each({path: teacher}, loader, n_draws, progress, kinds)
+    return _stored(loader, n_draws, path, teacher.torch_device, kinds)
 
 
 def store_each(
-    teachers: Mapping[Path, AtWork], loader: Loader, n_draws: int, progress: Progress | None = None
+    teachers: Mapping[Path, AtWork], loader: Loader, n_draws: int, progress: Progress | None = None,
+    kinds: Sequence[str] = (LOGITS,),
 ) -> None:  # fmt: skip
-    """Write the logits of several teachers, by folder, for ``n_draws`` draws of every clip.
+    """Write what several teachers say, by folder, of ``n_draws`` draws of every clip.
 
-    All hear a draw in one pass.  One file a draw, so that an interrupted pass goes on where it stopped; each carries
-    the hash of its content.
+    All hear a draw in one pass.  One file a draw and kind, so that an interrupted pass goes on where it stopped; each
+    carries the hash of its content.
 
     Raises:
-        HearlessError: a file is damaged or made for other clips, or logits are too large for half precision.
+        HearlessError: a file is damaged or made for other clips, or numbers are too large for half precision.
     """
     for n in range(n_draws):
-        _store_one(teachers, loader, f"draw{n}", (STORE_SEED, n))
+        _store_one(teachers, loader, f"draw{n}", (STORE_SEED, n), kinds)
         if progress:
             progress(n + 1, n_draws)
 
@@ -160,45 +174,72 @@ def store_plain(teachers: Mapping[Path, AtWork], loader: Loader) -> None:
     _store_one(teachers, loader, PLAIN, None)
 
 
-def _store_one(teachers: Mapping[Path, AtWork], loader: Loader, name: str, key: tuple[int, int] | None) -> None:
-    files = {path / f"{name}.npy": teacher for path, teacher in teachers.items()}
-    missing = {file: teacher for file, teacher in files.items() if _read(file, len(loader.clips)) is None}
-    for file, logits in zip(missing, _listen(list(missing.values()), loader, key), strict=True):
-        if not np.isfinite(logits).all():
-            raise HearlessError(f"teacher logits must fit half precision, got others for {file}; train it again.")
-        _write(file, logits)
+def _store_one(
+    teachers: Mapping[Path, AtWork], loader: Loader, name: str, key: tuple[int, int] | None,
+    kinds: Sequence[str] = (LOGITS,),
+) -> None:  # fmt: skip
+    def is_there(path: Path) -> bool:
+        return all(_read(_file(path, name, kind), len(loader.clips)) is not None for kind in kinds)
+
+    missing = {path: teacher for path, teacher in teachers.items() if not is_there(path)}
+    for path, said in zip(missing, _listen(list(missing.values()), loader, key, kinds), strict=True):
+        for kind, values in said.items():
+            if not np.isfinite(values).all():
+                raise HearlessError(
+                    f"teacher {kind} must fit half precision, got others for {_file(path, name, kind)}; train it again."
+                )
+            _write(_file(path, name, kind), values)
+
+
+def _file(path: Path, name: str, kind: str) -> Path:
+    """Return where one kind of what a teacher says of a draw lies."""
+    return path / (f"{name}.npy" if kind == LOGITS else f"{name}.{kind}.npy")
 
 
 def _listen(
-    teachers: Sequence[AtWork], loader: Loader, key: tuple[int, int] | None
-) -> list[NDArray[np.float16]]:  # fmt: skip
-    """Let all teachers hear every clip once; return each one's logits ``[clip, class]``."""
-    said: list[list[NDArray[np.float16]]] = [[] for _ in teachers]
+    teachers: Sequence[AtWork], loader: Loader, key: tuple[int, int] | None, kinds: Sequence[str]
+) -> list[dict[str, NDArray[np.float16]]]:
+    """Let all teachers hear every clip once; return what each one says by kind, ``[clip, class or dimension]``."""
+    said: list[dict[str, list[NDArray[np.float16]]]] = [{kind: [] for kind in kinds} for _ in teachers]
     for batch in loader.in_order(key) if teachers else ():
         heard: Heard = {}
-        for rows, teacher in zip(said, teachers, strict=True):
-            rows.append(teacher(batch, heard=heard).logits.half().cpu().numpy())
-    return [np.concatenate(rows) for rows in said]
+        for kept, teacher in zip(said, teachers, strict=True):
+            prediction = teacher(batch, heard=heard)
+            for kind, rows in kept.items():
+                rows.append(getattr(prediction, kind).half().cpu().numpy())
+    return [{kind: np.concatenate(rows) for kind, rows in kept.items()} for kept in said]
 
 
-def is_whole(path: Path, loader: Loader, n_draws: int) -> bool:
+def is_whole(path: Path, loader: Loader, n_draws: int, kinds: Sequence[str] = (LOGITS,)) -> bool:
     """Say whether an earlier `store_each` left all draws of a teacher.
 
     Raises:
         HearlessError: one of them is damaged, or made for other clips.
     """
-    return n_draws > 0 and all(_read(path / f"draw{n}.npy", len(loader.clips)) is not None for n in range(n_draws))
+    files = [_file(path, f"draw{n}", kind) for n in range(n_draws) for kind in kinds]
+    return n_draws > 0 and all(_read(file, len(loader.clips)) is not None for file in files)
 
 
-def stored(loader: Loader, n_draws: int, path: Path, torch_device: str = "cpu") -> Stored | None:
-    """Return the logits that an earlier `store` left whole, or None: no teacher need listen then.
+def stored(
+    loader: Loader, n_draws: int, path: Path, torch_device: str = "cpu", kinds: Sequence[str] = (LOGITS,)
+) -> Stored | None:  # fmt: skip
+    """Return what an earlier `store` left whole, or None: no teacher need listen otherwise.
 
     Raises:
         HearlessError: one of them is damaged, or made for other clips.
     """
-    if not is_whole(path, loader, n_draws):
-        return None
-    return Stored(_draws(path, loader, n_draws), _rows(loader), torch_device)
+    whole = is_whole(path, loader, n_draws, kinds)
+    return _stored(loader, n_draws, path, torch_device, kinds) if whole else None
+
+
+def _stored(loader: Loader, n_draws: int, path: Path, torch_device: str, kinds: Sequence[str]) -> Stored:
+    logits, embedding = (
+        np.stack([_required(_file(path, f"draw{n}", kind), loader) for n in range(n_draws)]) if kind in kinds else None
+        for kind in (LOGITS, EMBEDDING)
+    )
+    if logits is None:
+        raise HearlessError(f"logits must be among what is stored of a teacher, got {', '.join(kinds)}.")
+    return Stored(logits, _rows(loader), torch_device, embedding=embedding)
 
 
 def stored_together(
@@ -217,10 +258,6 @@ def plain(loader: Loader, paths: Sequence[Path]) -> NDArray[np.float16] | None:
     each = [_read(path / f"{PLAIN}.npy", len(loader.clips)) for path in paths]
     found = [one for one in each if one is not None]
     return np.stack(found) if found and len(found) == len(paths) else None
-
-
-def _draws(path: Path, loader: Loader, n_draws: int) -> NDArray[np.float16]:
-    return np.stack([_required(path / f"draw{n}.npy", loader) for n in range(n_draws)])
 
 
 def _rows(loader: Loader) -> dict[str, int]:

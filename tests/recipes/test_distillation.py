@@ -70,9 +70,9 @@ def test_the_16_khz_generation_teaches_and_controls_have_nobody(made: Study) -> 
             assert recipe.teacher == upper
 
 
-def test_only_logits_are_stored(made: Study) -> None:
+def test_logits_and_embeddings_are_stored(made: Study) -> None:
     stored = {label for label, recipe in recipes(made).items() if recipe.stored_draws == 3}
-    assert stored == {"CSSD (Hinton)", "BASD", *ON_LOGITS}
+    assert stored == {"CSSD (Hinton)", "BASD", *ON_LOGITS, "RKD", "similarity", "VID", "CRD"}
     assert any("replay 3 draws" in note for note in made.notes)
     running = distillation.study([settings(stored_draws=0)])
     assert not any("replay" in note for note in running.notes)

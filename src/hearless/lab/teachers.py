@@ -20,6 +20,8 @@ from hearless.run import Run, alone
 from hearless.spec import digest, to_plain
 from hearless.teachers import CrossFitted, Fused, Pretrained, Teacher, Trained
 from hearless.teaching import (
+    EMBEDDING,
+    LOGITS,
     AtWork,
     Explain,
     Running,
@@ -57,12 +59,12 @@ class Teachers:
         each teacher's own.
         """
         recipe, own = self.bench.recipe, self.logits_folder()
-        teacher, draws = recipe.teacher, recipe.stored_draws
+        teacher, draws, kinds = recipe.teacher, recipe.stored_draws, self._kinds()
         if teacher is None or not draws:
             running = self.running(teacher)
             return lambda: running
         fits = isinstance(teacher, Fused) and teacher.how == "fitted"
-        kept = None if fits else stored(training, draws, own, self.lab.torch_device)
+        kept = None if fits else stored(training, draws, own, self.lab.torch_device, kinds)
         if kept:
             return lambda: kept
         if isinstance(teacher, Fused):
@@ -71,9 +73,14 @@ class Teachers:
 
         def listen() -> Explain | None:
             with alone(own):
-                return store(one, training, draws, own) if one else None
+                return store(one, training, draws, own, kinds=kinds) if one else None
 
         return listen
+
+    def _kinds(self) -> tuple[str, ...]:
+        """Return what is stored of a teacher: its embedding too where an objective compares it."""
+        objectives = [objective.build() for stage in self.bench.recipe.stages for objective in stage.objectives]
+        return (LOGITS, EMBEDDING) if any(one.needs == EMBEDDING for one in objectives) else (LOGITS,)
 
     def awaited(self) -> list[Trained]:
         """Return the runs whose weights the student needs: its start, and teachers whose logits are not stored."""
@@ -88,7 +95,7 @@ class Teachers:
         bench, draws = self.bench, self.bench.recipe.stored_draws
         training, held = bench.loader(bench.training), bench.loader(bench.validation)
         fits = isinstance(teacher, Fused) and teacher.how == "fitted"
-        if not fits and is_whole(self.logits_folder(), training, draws):
+        if not fits and is_whole(self.logits_folder(), training, draws, self._kinds()):
             return []
         if not isinstance(teacher, Fused):
             return [teacher]
