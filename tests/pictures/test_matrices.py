@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.axes
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from hearless.interfaces import HearlessError
 from hearless.pictures import confusions, heat_map, similarities
@@ -95,3 +96,17 @@ def test_confusions_are_drawn_with_their_numbers(tmp_path: Path, words: Callable
         confusions({"one": matrix}, ("a", "b"), tmp_path / "y.png")
     with pytest.raises(HearlessError, match="needs matrices"):
         confusions({}, ("a", "b"), tmp_path / "y.png")
+
+
+def test_confusions_of_many_classes_stand_two_in_a_row_and_square(tmp_path: Path) -> None:
+    labels = [f"a rather long name {n}" for n in range(21)]
+    sizes = []
+    for n_panels in (1, 2, 4):
+        panels = {str(n): np.eye(21) for n in range(n_panels)}
+        drawn = imread(confusions(panels, labels, tmp_path / f"{n_panels}.png"))
+        sizes.append(drawn.shape[:2])
+    (height, width), (_, twice), (tall, wide) = sizes
+    assert 0.6 < height / width < 1.4
+    assert 1.7 < twice / width < 2.1
+    assert wide == twice
+    assert 1.6 < tall / height < 2.1

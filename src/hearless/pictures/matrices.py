@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearless.interfaces import HearlessError
-from hearless.pictures.sheets import save, sheet, side_by_side
+from hearless.pictures.sheets import grid, save, sheet, side_by_side
 from hearless.report import show
 from hearless.statistics import Measure
 
@@ -95,7 +95,7 @@ def similarities(
 def confusions(
     panels: Mapping[str, NDArray[Any]], labels: Sequence[str], path: Path, *, title: str = ""
 ) -> Path:  # fmt: skip
-    """Draw which classes are taken for which, one matrix beside the other.
+    """Draw which classes are taken for which, two matrices in a row.
 
     Args:
         panels: by name, shares ``[true class, given class]`` in 0..1.
@@ -108,8 +108,11 @@ def confusions(
     """
     if not panels or any(matrix.shape != (len(labels), len(labels)) for matrix in panels.values()):
         raise HearlessError(f"a picture of confusions needs matrices of {len(labels)} × {len(labels)} classes.")
-    figure, places = side_by_side(len(panels), 1.5 + 0.25 * len(labels))
-    for place, (name, matrix) in zip(places, panels.items(), strict=True):
+    side, n_columns = 1.5 + 0.25 * len(labels), min(2, len(panels))
+    figure, places = grid(-(-len(panels) // n_columns), n_columns, (side, side))
+    for place in places[len(panels) :]:
+        place.set_axis_off()
+    for n, (place, (name, matrix)) in enumerate(zip(places, panels.items(), strict=False)):
         place.imshow(100 * matrix, cmap="Blues", vmin=0, vmax=100)
         for (row, column), share in np.ndenumerate(matrix):
             if share >= LEAST_SHOWN:
@@ -117,6 +120,7 @@ def confusions(
                 place.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=dark, fontsize=8)
         place.set_xticks(range(len(labels)), labels, rotation=90)
         place.set_yticks(range(len(labels)), labels)
-        place.set(title=name, xlabel="given class (%)")
-    places[0].set_ylabel("true class")
+        lowest, leftmost = n + n_columns >= len(panels), n % n_columns == 0
+        place.set(title=name, xlabel="given class (%)" * lowest, ylabel="true class" * leftmost)
+        place.tick_params(labelbottom=lowest, labelleft=leftmost)
     return save(figure, path, title)

@@ -19,12 +19,12 @@ def side_by_side(n_panels: int, width: float = 3.6) -> tuple[Any, Any]:
     return figure, figure.subplots(1, n_panels, sharey=True, squeeze=False)[0]
 
 
-def grid(n_rows: int, n_columns: int) -> tuple[Any, Any]:
-    """Return a sheet with small panels on two shared axes, row by row."""
+def grid(n_rows: int, n_columns: int, size: tuple[float, float] = (2.2, 1.9)) -> tuple[Any, Any]:
+    """Return a sheet with panels on two shared axes, row by row, each so many inches wide and high."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.5 + 2.2 * n_columns, 1.6 + 1.9 * n_rows), dpi=120, layout="constrained")
+    figure = Figure(figsize=(1.5 + size[0] * n_columns, 1.6 + size[1] * n_rows), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
 
