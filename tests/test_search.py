@@ -7,7 +7,7 @@ import math
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,38 @@ def test_a_trial_that_was_killed_is_finished_first(tmp_path: Path) -> None:
     assert [one.number for one in found] == [0, 1, 2, 3, 4]
     assert [one.score for one in found] == [0.0, 0.0, 1.0, 1.0, 1.0]
     assert len(tried) == 3
+
+
+def test_several_points_at_once_are_made_ready_together(tmp_path: Path) -> None:
+    told: list[list[Mapping[str, float]]] = []
+    scored: list[Mapping[str, float]] = []
+
+    def score(values: Mapping[str, float]) -> float:
+        assert values in told[-1]
+        scored.append(values)
+        return hill(values)
+
+    found = run(tmp_path, 5, score, at_once=2, ready=lambda points: told.append(list(points)))
+    assert [len(points) for points in told] == [2, 2, 1]
+    assert [one.values for one in found] == scored == [point for points in told for point in points]
+    assert len({tuple(point.items()) for point in scored}) == 5
+    (tmp_path / "alone").mkdir()
+    assert run(tmp_path / "alone", 2) == found[:2]  # the first are drawn at random, whoever waits
+
+
+def test_trials_that_were_killed_together_are_made_ready_together(tmp_path: Path) -> None:
+    told: list[list[Mapping[str, float]]] = []
+
+    def stopped(points: Sequence[Mapping[str, float]]) -> None:
+        told.append(list(points))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, 3, at_once=2, ready=stopped)
+    found = run(tmp_path, 3, at_once=2, ready=lambda points: told.append(list(points)))
+    assert [len(points) for points in told] == [2, 2, 1]
+    assert told[1] == told[0]
+    assert [one.number for one in found] == [0, 1, 2]
 
 
 def test_another_machines_trial_is_left_to_it(tmp_path: Path) -> None:

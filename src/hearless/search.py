@@ -67,7 +67,8 @@ class Tried:
 
 def search(
     name: str, space: Sequence[Range], score: Score, *, trials: int, storage: str, seed: int = 0,
-    first: Values | None = None, where: str = "", say: Callable[[str], None] = lambda text: None,
+    first: Values | None = None, where: str = "", say: Callable[[str], None] = lambda text: None, at_once: int = 1,
+    ready: Callable[[Sequence[Values]], None] = lambda points: None,
 ) -> tuple[Tried, ...]:  # fmt: skip
     """Search until ``trials`` have been made, here or elsewhere, and return the finished ones in order.
 
@@ -81,6 +82,8 @@ def search(
         first: a point that is tried before any is drawn.
         where: names this machine's runs: a trial that was killed here is finished first.
         say: told each trial's values and score.
+        at_once: how many points are drawn before the first of them is scored; each is drawn without the others' scores.
+        ready: told the points that are scored next, so that what they need can be made side by side.
 
     Returns:
         The trials that were scored; none where all have failed.
@@ -92,15 +95,16 @@ def search(
         raise HearlessError(f"a search needs a range and trials of at least 1, got {len(space)} and {trials}.")
     study = _study(name, storage)
     here = f"{socket.gethostname()}:{where}"
-    for left in _states(study, "RUNNING"):
-        if left.user_attrs.get("where") == here:
-            _finish(study, left.number, _values(space, left.params), score, say)
+    left = [one for one in _states(study, "RUNNING") if one.user_attrs.get("where") == here]
     if first is not None and not study.trials:
         study.enqueue_trial(dict(first))
-    while len(_states(study, "COMPLETE", "FAIL")) < trials:
-        trial = study.ask()
-        trial.set_user_attr("where", here)
-        _finish(study, trial.number, _drawn(study, trial, space, seed), score, say)
+    asked = {one.number: _values(space, one.params) for one in left}
+    while asked or (wanted := trials - len(_states(study, "COMPLETE", "FAIL"))) > 0:
+        asked = asked or dict(_asked(study, space, seed, here) for _ in range(min(wanted, at_once)))
+        ready([values for values in asked.values() if values is not None])
+        for number, values in asked.items():
+            _finish(study, number, values, score, say)
+        asked = {}
     return _scored(study, space)
 
 
@@ -120,14 +124,18 @@ def _study(name: str, storage: str) -> optuna.Study:
         ) from error
 
 
-def _drawn(study: optuna.Study, trial: optuna.Trial, space: Sequence[Range], seed: int) -> dict[str, float] | None:
-    """Return the trial's point; its draws come from seed and number, so that no two machines draw alike."""
+def _asked(
+    study: optuna.Study, space: Sequence[Range], seed: int, here: str
+) -> tuple[int, dict[str, float] | None]:  # fmt: skip
+    """Return a new trial's number and point; the draws come from seed and number, so that no two machines' agree."""
     import optuna
 
+    trial = study.ask()
+    trial.set_user_attr("where", here)
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, seed=1_000_003 * seed + trial.number)
     for one in space:
         trial.suggest_float(one.name, one.low, one.high, step=one.step, log=one.log)
-    return _values(space, trial.params)
+    return trial.number, _values(space, trial.params)
 
 
 def _values(space: Sequence[Range], params: Mapping[str, Any]) -> dict[str, float] | None:

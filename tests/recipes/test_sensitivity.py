@@ -46,6 +46,18 @@ def made(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, 
 Made = tuple[Report, Lab, Path, list[str]]
 
 
+def test_trials_side_by_side_are_those_of_one_after_the_other(made: Made, tiny: Path, tmp_path: Path) -> None:
+    """Up to five are drawn at random, so that nobody need wait for scores; all lie where the table looks for them."""
+    said = list[str]()
+    lab = Lab(tmp_path / "runs", tiny, jobs=2, say=said.append)
+    report = sensitivity.analyse(lab, asked(tmp_path))
+    assert [row.hole for row in report.rows] == [""] * 5
+    alone, both = ([line for line in lines if line.startswith("trial ")] for lines in (made[3], said))
+    assert [line.rsplit(":", 1)[0] for line in both] == [line.rsplit(":", 1)[0] for line in alone]
+    trained = [line for line in said if line.startswith("trains")]
+    assert len(trained) == len(set(trained)) == len([line for line in made[3] if line.startswith("trains")])
+
+
 def test_the_grid_the_best_and_the_searched_are_rows(made: Made) -> None:
     report = made[0]
     assert [row.label for row in report.rows] == [

@@ -294,6 +294,8 @@ class Lab:
     ) -> tuple[Tried, ...]:  # fmt: skip
         """Search a recipe's settings on a fold's validation part; every trial is a run like any other.
 
+        With several ``jobs`` as many trials are drawn and made side by side.
+
         Args:
             make: the recipe of a point.
             space: what is searched.
@@ -313,7 +315,8 @@ class Lab:
         return search(
             f"{start.name}-{key}", space, lambda values: self._validated(make(values), fold, seed), trials=trials,
             storage=storage or f"sqlite:///{self.runs.resolve() / 'searches.sqlite3'}", seed=seed, first=first,
-            where=str(self.runs.resolve()), say=self.say,
+            where=str(self.runs.resolve()), say=self.say, at_once=self.jobs,
+            ready=lambda points: self.make_ready([make(values) for values in points], (fold,), seed),
         )  # fmt: skip
 
     def study(self, study: Study, command: str = "") -> Report:
