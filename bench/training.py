@@ -1,4 +1,4 @@
-"""A CSSD training step at 1 kHz, mn04 on 24 bands: the real loop against a plain one; layout and kernels by themselves.
+"""A CSSD training step at 1 kHz, mn04 on 24 bands: the real loop against a plain one; and what its layout brings.
 
 A plain step is taken after each of ours, inside the loop's own progress call, so that both live through the same run.
 """
@@ -19,7 +19,6 @@ from plain import RATE_HZ, Loop, update
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hearless.classifiers._depthwise import Depthwise
 from hearless.datasets.folder_labels import FolderLabels
 from hearless.interfaces import Frontend
 from hearless.loading import Loader, Table, open_store, read_table
@@ -84,7 +83,7 @@ class Alternating:
 
 
 def rows(folder: Path, steps: int, batch_size: int = 32, clip_s: float = CLIP_S) -> Iterator[Row]:
-    """Measure the step with stored teacher logits and with the teacher listening, then the student's update."""
+    """Measure the step with stored teacher logits and with the teacher listening, then the student's layouts."""
     table = recordings(folder / "sounds", (steps + 1) * batch_size, clip_s)
     sound = open_store(table, RATE_HZ, cache=folder / "cache")
     recipe = cssd.recipe(settings(batch_size), LOW_HZ)
@@ -97,7 +96,7 @@ def rows(folder: Path, steps: int, batch_size: int = 32, clip_s: float = CLIP_S)
         timed = alternate(recipe, loader, explain, folder / what)
         what = f"CSSD step at 1 kHz, {what} / plain loop, s a clip"
         yield faster(what, timed.ours[1:], timed.plain[1:], 1.0 / batch_size, aim)
-    yield from updates(steps, batch_size, clip_s)
+    yield layouts(steps, batch_size, clip_s)
 
 
 def alternate(recipe: Recipe, loader: Loader, explain: Explain, folder: Path) -> Alternating:
@@ -115,8 +114,8 @@ def plain_loop(loader: Loader, bands: int) -> Loop:
     return Loop(files, targets, student().classifier, teacher().classifier, loader.batch_size, bands)
 
 
-def updates(repeats: int, batch_size: int, clip_s: float) -> Iterator[Row]:
-    """Measure the student's update alone: channels last against the default layout, kernels cut against whole ones."""
+def layouts(repeats: int, batch_size: int, clip_s: float) -> Row:
+    """Measure the student's update alone, channels last against the default layout."""
     hears = student()
     features = hears.features(hears.observe(noise(batch_size, clip_s), RATE_HZ))
     target = torch.eye(CLASSES)[torch.arange(batch_size) % CLASSES]
@@ -128,21 +127,6 @@ def updates(repeats: int, batch_size: int, clip_s: float) -> Iterator[Row]:
         optimizer = torch.optim.AdamW(network.parameters(), fused=True)
         return lambda: update(network.train(), features, loss, optimizer)
 
-    def ours() -> nn.Module:
-        return student().on("cpu").classifier
-
-    rivals = {
-        "channels last / default layout": student().classifier,
-        "depthwise kernels cut to the map / whole": whole_kernels(ours()),
-    }  # fmt: skip
-    for what, rival in rivals.items():
-        times = in_turn(stepping(ours()), stepping(rival), repeats)
-        yield faster(f"mn04 update, {what}, s a clip", *times, scale=1.0 / batch_size)
-
-
-def whole_kernels(network: nn.Module) -> nn.Module:
-    """Return a network whose depthwise convolutions are PyTorch's own."""
-    for layer in network.modules():
-        if isinstance(layer, Depthwise):
-            layer.__class__ = nn.Conv2d
-    return network
+    last = student().on("cpu").classifier
+    times = in_turn(stepping(last), stepping(student().classifier), repeats)
+    return faster("mn04 update, channels last / default layout, s a clip", *times, scale=1.0 / batch_size)

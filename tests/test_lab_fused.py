@@ -72,10 +72,10 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Any]]:
     found: list[tuple[int, Any]] = []
     listen = teaching._listen
 
-    def spied(teachers: Any, loader: Any, key: Any) -> Any:
+    def spied(teachers: Any, loader: Any, key: Any, kinds: Any) -> Any:
         if teachers:
             found.append((len(teachers), key))
-        return listen(teachers, loader, key)
+        return listen(teachers, loader, key, kinds)
 
     monkeypatch.setattr(teaching, "_listen", spied)
     return found

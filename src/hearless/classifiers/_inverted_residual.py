@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from hearless.classifiers._depthwise import Depthwise
-
 
 class Row(NamedTuple):
     """One block of the network's table at width 1."""
@@ -32,19 +30,14 @@ def activation(hardswish: bool) -> nn.Module:
 
 
 def convolution(
-    into: int, out: int, *, kernel: int = 1, stride: int = 1, act: nn.Module | None = None
+    into: int, out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: nn.Module | None = None
 ) -> nn.Sequential:
     """Return convolution → batch norm → activation, padded so that stride 1 keeps the size."""
-    return _normalised(nn.Conv2d(into, out, kernel, stride=stride, padding=kernel // 2, bias=False), act)
-
-
-def depthwise(channels: int, kernel: int, stride: int, act: nn.Module) -> nn.Sequential:
-    """Return `convolution` of each channel by itself."""
-    return _normalised(Depthwise(channels, kernel, stride=stride), act)
-
-
-def _normalised(conv: nn.Conv2d, act: nn.Module | None) -> nn.Sequential:
-    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels, eps=1e-3), *([act] if act is not None else []))
+    layers: list[nn.Module] = [
+        nn.Conv2d(into, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(out, eps=1e-3),
+    ]
+    return nn.Sequential(*layers, *([act] if act is not None else []))
 
 
 class ChannelGate(nn.Module):
@@ -83,7 +76,7 @@ class InvertedResidual(nn.Module):
         wide, out = channels(row.expand * width), channels(row.out * width)
         self.block = nn.Sequential(
             *([convolution(into, wide, act=activation(row.hardswish))] if wide != into else []),
-            depthwise(wide, row.kernel, row.stride, activation(row.hardswish)),
+            convolution(wide, wide, kernel=row.kernel, stride=row.stride, groups=wide, act=activation(row.hardswish)),
             *([SqueezeExcitation(wide)] if row.squeeze else []),
             convolution(wide, out),
         )

@@ -13,7 +13,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from hearless.classifiers import _panns
-from hearless.classifiers._depthwise import Depthwise
 from hearless.interfaces import Prediction, Weights
 
 EXAMPLE: dict[str, Any] = {"n_classes": 3, "n_bands": 32}
@@ -36,7 +35,7 @@ class InvertedResidual(nn.Module):
         expand = [*pointwise(into, wide), nn.ReLU6(inplace=True)] if expansion > 1 else []
         self.conv = nn.Sequential(
             *expand,
-            Depthwise(wide, 3),
+            nn.Conv2d(wide, wide, 3, padding=1, groups=wide, bias=False),
             nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
             nn.BatchNorm2d(wide),
             nn.ReLU6(inplace=True),
