@@ -270,7 +270,7 @@ class Recipe:
                 "set stored_draws=0."
             )
         if self.teacher and self.stored_draws:
-            group = isinstance(self.teacher, Fused | CrossFitted)
+            group = isinstance(self.teacher, Fused | CrossFitted)  # even of one: members' logits alone are stored
             self._check_needs("a stored teacher", ("logits",) if group else ("logits", "embedding"))
         elif self.teacher and not _is_one(self.teacher):
             self._check_needs("a group of teachers", ("logits", "features"))  # all of them hear alike

@@ -98,13 +98,16 @@ def search(
     left = [one for one in _states(study, "RUNNING") if one.user_attrs.get("where") == here]
     if first is not None and not study.trials:
         study.enqueue_trial(dict(first))
-    asked = {one.number: _values(space, one.params) for one in left}
-    while asked or (wanted := trials - len(_states(study, "COMPLETE", "FAIL"))) > 0:
-        asked = asked or dict(_asked(study, space, seed, here) for _ in range(min(wanted, at_once)))
+
+    def finish(asked: Mapping[int, Values | None]) -> None:
         ready([values for values in asked.values() if values is not None])
         for number, values in asked.items():
             _finish(study, number, values, score, say)
-        asked = {}
+
+    if left:
+        finish({one.number: _values(space, one.params) for one in left})
+    while (wanted := trials - len(_states(study, "COMPLETE", "FAIL"))) > 0:
+        finish(dict(_asked(study, space, seed, here) for _ in range(min(wanted, at_once))))
     return _scored(study, space)
 
 

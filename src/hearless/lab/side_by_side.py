@@ -89,7 +89,8 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
 def _plan(lab: Lab, task: Task, waiting: dict[Path, Task], needs: dict[Path, list[Path]]) -> None:
     """Add a run that is not there, or has lost its weights, and what it needs, the earliest first."""
     path = task.path(lab)
-    if path in needs or path in lab.failed or (Run(path).done and has_weights(Run(path), task.recipe)):
+    run = Run(path)
+    if path in needs or path in lab.failed or (run.done and has_weights(run, task.recipe)):
         return
     before = task.before(lab)
     needs[path] = [one.path(lab) for one in before]

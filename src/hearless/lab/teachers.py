@@ -93,7 +93,7 @@ class Teachers:
     def _unheard(self, teacher: Teacher) -> list[Teacher]:
         """Return the members of a teacher whose stored logits are missing."""
         bench, draws = self.bench, self.bench.recipe.stored_draws
-        training, held = bench.loader(bench.training), bench.loader(bench.validation)
+        training = bench.loader(bench.training)
         fits = isinstance(teacher, Fused) and teacher.how == "fitted"
         if not fits and is_whole(self.logits_folder(), training, draws, self._kinds()):
             return []
@@ -101,9 +101,10 @@ class Teachers:
             return [teacher]
 
         def is_heard(one: Teacher) -> bool:
-            folder = self._member_folder(one, bench.validation, plain=True)
-            known = not fits or plain(held, [folder]) is not None
-            return known and is_whole(self._member_folder(one, bench.training), training, draws)
+            if not is_whole(self._member_folder(one, bench.training), training, draws):
+                return False
+            held = bench.validation  # a fusion is fitted on them as they are
+            return not fits or plain(bench.loader(held), [self._member_folder(one, held, plain=True)]) is not None
 
         return [one for one in teacher.teachers if not is_heard(one)]
 
