@@ -1,4 +1,4 @@
-"""A CSSD training step at 1 kHz, mn04 on 24 bands: the real loop against a plain one; and what its layout brings.
+"""A CSSD training step at 1 kHz, mn04 on 24 bands: the real loop against a plain one; layout and kernels by themselves.
 
 A plain step is taken after each of ours, inside the loop's own progress call, so that both live through the same run.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -28,6 +29,7 @@ from hearless.recipes._shared import TEACHER_RATE_HZ
 from hearless.recipes.low_rate import cssd
 from hearless.recipes.low_rate.settings import Settings, from_words
 from hearless.run import Run
+from hearless.small_maps import CutKernels
 from hearless.spec import spec
 from hearless.teaching import Explain, Running, store
 from hearless.train import Tick, Training
@@ -83,7 +85,7 @@ class Alternating:
 
 
 def rows(folder: Path, steps: int, batch_size: int = 32, clip_s: float = CLIP_S) -> Iterator[Row]:
-    """Measure the step with stored teacher logits and with the teacher listening, then the student's layouts."""
+    """Measure the step with stored teacher logits and with the teacher listening, then the student's update."""
     table = recordings(folder / "sounds", (steps + 1) * batch_size, clip_s)
     sound = open_store(table, RATE_HZ, cache=folder / "cache")
     recipe = cssd.recipe(settings(batch_size), LOW_HZ)
@@ -96,7 +98,7 @@ def rows(folder: Path, steps: int, batch_size: int = 32, clip_s: float = CLIP_S)
         timed = alternate(recipe, loader, explain, folder / what)
         what = f"CSSD step at 1 kHz, {what} / plain loop, s a clip"
         yield faster(what, timed.ours[1:], timed.plain[1:], 1.0 / batch_size, aim)
-    yield layouts(steps, batch_size, clip_s)
+    yield from updates(steps, batch_size, clip_s)
 
 
 def alternate(recipe: Recipe, loader: Loader, explain: Explain, folder: Path) -> Alternating:
@@ -114,19 +116,30 @@ def plain_loop(loader: Loader, bands: int) -> Loop:
     return Loop(files, targets, student().classifier, teacher().classifier, loader.batch_size, bands)
 
 
-def layouts(repeats: int, batch_size: int, clip_s: float) -> Row:
-    """Measure the student's update alone, channels last against the default layout."""
+def updates(repeats: int, batch_size: int, clip_s: float) -> Iterator[Row]:
+    """Measure the student's update alone: channels last against the default layout, kernels cut against whole ones."""
     hears = student()
     features = hears.features(hears.observe(noise(batch_size, clip_s), RATE_HZ))
     target = torch.eye(CLASSES)[torch.arange(batch_size) % CLASSES]
 
-    def stepping(network: nn.Module) -> Callable[[], None]:
+    def stepping(network: nn.Module, context: AbstractContextManager[object]) -> Callable[[], None]:
         def loss(logits: Tensor) -> Tensor:
             return F.cross_entropy(logits, target)
 
-        optimizer = torch.optim.AdamW(network.parameters(), fused=True)
-        return lambda: update(network.train(), features, loss, optimizer)
+        def step() -> None:
+            with context:
+                update(network.train(), features, loss, optimizer)
 
-    last = student().on("cpu").classifier
-    times = in_turn(stepping(last), stepping(student().classifier), repeats)
-    return faster("mn04 update, channels last / default layout, s a clip", *times, scale=1.0 / batch_size)
+        optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+        return step
+
+    def ours() -> Callable[[], None]:
+        return stepping(student().on("cpu").classifier, CutKernels())
+
+    rivals = {
+        "channels last / default layout": stepping(student().classifier, CutKernels()),
+        "depthwise kernels cut to the map / whole": stepping(student().on("cpu").classifier, nullcontext()),
+    }  # fmt: skip
+    for what, rival in rivals.items():
+        times = in_turn(ours(), rival, repeats)
+        yield faster(f"mn04 update, {what}, s a clip", *times, scale=1.0 / batch_size)

@@ -122,10 +122,11 @@ def test_front_ends_are_measured(monkeypatch):
 
 def test_training_is_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(measure, "LEAST_S", 1e-4)
-    stored, listens, layouts = training.rows(tmp_path, steps=1, batch_size=5, clip_s=0.5)
+    stored, listens, layouts, kernels = training.rows(tmp_path, steps=1, batch_size=5, clip_s=0.5)
     assert stored.aim == "≥ 5"
     assert stored.plain > 0 < listens.plain
     assert layouts.ours > 0
+    assert kernels.plain > 0
 
 
 def test_teachers_are_measured(monkeypatch, tmp_path):

@@ -26,6 +26,7 @@ from hearless.quantize import Quantized, convert, freeze_norms, freeze_ranges, p
 from hearless.recipe import Recipe, Stage
 from hearless.resting import Entering, Kept, Known, first_trained, known
 from hearless.run import Run, flatten_optimizer, load_tensors, restore_optimizer, save_tensors
+from hearless.small_maps import CutKernels
 from hearless.teaching import Explain, draw_key_of
 
 if TYPE_CHECKING:
@@ -345,7 +346,7 @@ class _Stage:
         with torch.no_grad(), self.fabric.autocast():
             entering, keep = (again(batch), None) if again else self._hear(batch)
         teacher = self.t.explain(batch, epoch, maps=self.maps) if self.t.explain else None
-        with self.fabric.autocast():
+        with self.fabric.autocast(), CutKernels():
             student = self.t.pipeline.onward(self.part, entering, keep, maps=self.maps)
         terms = self._terms(student, teacher, batch)
         loss = torch.stack(list(terms.values())).sum()
