@@ -103,7 +103,7 @@ def spec_of(name: str) -> object:
 def test_attackers_of_words_and_speakers(spoken: Path, tmp_path: Path) -> None:
     report = door.study(
         "low_rate/privacy", labels=spoken, lab=Lab(tmp_path / "runs", spoken.parent), rates=(16000, 1000), folds=("1",),
-        place=tmp_path / "out", **TINY,
+        place=tmp_path / "out", backbones=("mn02",), **TINY,
     )  # fmt: skip
     assert [row.label for row in report.rows] == ["1 kHz", "levels, fast"]
     assert "do not hold it: 16 kHz" in " ".join(report.notes)
