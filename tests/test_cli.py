@@ -81,6 +81,8 @@ def test_list_shows_what_there_is() -> None:
     assert "datasets: CsvLabels" in text
     assert "low_rate/table1" in text
     assert "Next: hearless demo" in text
+    assert "  low_rate/cssd: " in text.partition("studies (hearless study NAME):")[0]
+    assert "  low_rate/power: " in text.partition("studies (hearless study NAME):")[2]
     found = json.loads(hearless("list", "--json").stdout)
     assert found == {name: list(values) for name, values in door.contents().items()}
 
@@ -503,17 +505,48 @@ def test_a_study_with_a_hole_ends_with_code_1(tiny: Path, tmp_path: Path) -> Non
     ("words", "said"),
     [
         (["table9"], "'table9' is no study"),
-        (["low_rate/cssd"], "'low_rate/cssd' is no study"),
+        (["low_rate/cssd"], "'low_rate/cssd' is no study (it is a recipe: hearless train --method low_rate/cssd)"),
+        (["low_rate/power"], "low_rate/power hears no clips and trains no networks; leave the data, --backbone and"),
         (["low_rate/table1", "--seeds", "a"], "--seeds must be whole numbers parted by commas, got 'a'"),
         (["low_rate/table1", "--folds", "3"], "folds must be among 1, 2, got 3"),
         (["low_rate/table1", "--rates", "1000,1000"], "row labels must differ"),
-        (["low_rate/frontier", "--rates", "1000"], "rates are nothing to this study, got [1000]; leave --rates out"),
         (["low_rate/bands", "--backbone", "mn04", "--weights", "none"], "one backbone at a time, got 2"),
     ],
 )
 def test_a_study_refuses_in_a_sentence(tiny: Path, tmp_path: Path, words: list[str], said: str) -> None:
     result = hearless("study", *words, "--labels", tiny / "meta.csv", "--runs", tmp_path, *SMALL, code=1)
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frontier", "--rates", "1000"], "rates are nothing to this study, got [1000]; leave --rates out"),
+        (["power", "--weights", "none"], "trains no networks; leave the data, --backbone and --weights out"),
+        (["power", "--set", "curents=mine.csv"], "got curents; did you mean currents?"),
+        (["power", "--set", "currents=mine.csv"], "got mine.csv, which is no file"),
+        (
+            ["frontier", "--set", "accuracy=nowhere"],
+            "must be a folder with report.json, as hearless study writes",
+        ),
+    ],
+)
+def test_a_study_without_clips_refuses_in_a_sentence(tmp_path: Path, words: list[str], said: str) -> None:
+    name, *rest = words
+    assert said in hearless("study", f"low_rate/{name}", "--runs", tmp_path, *rest, code=1).stderr
+
+
+def test_a_table_that_replaces_another_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["study", "low_rate/power", "--runs", tmp_path]
+    monkeypatch.setattr("sys.argv", ["hearless", "study", "low_rate/power"])
+    assert "takes the place of" not in hearless(*words).stdout
+    assert "takes the place of" not in hearless(*words).stdout
+    monkeypatch.setattr("sys.argv", ["hearless", "study", "low_rate/power", "--rates", "1000"])
+    told = hearless(*words, "--rates", "1000").stdout
+    assert "This table takes the place of one made by `hearless study low_rate/power`; --out keeps several." in told
+    power = tmp_path / "studies" / "low_rate" / "power"
+    wrong = hearless("study", "low_rate/frontier", "--runs", tmp_path, "--set", f"accuracy={power}", code=1)
+    assert "a table of battery (h); --set power=, privacy= are for the others" in wrong.stderr
 
 
 def test_the_papers_data_are_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,13 @@ def test_contents_are_plain_and_complete() -> None:
     assert {"mn04", "cnn14_16k", "resnet38", "mobilenetv2"} <= set(found["weights"])
 
 
+def test_what_is_described_is_what_the_files_make() -> None:
+    found = door.described()
+    assert tuple(found["studies"]) == door.study_names()
+    assert {*found["recipes"], *found["studies"]} == {*door.recipe_names()}
+    assert all(said.endswith((".", ":")) for told in found.values() for said in told.values())
+
+
 # --- train, load, predict -------------------------------------------------------------------------------------------
 
 
@@ -506,7 +513,10 @@ def test_bad_words_are_refused_before_any_epoch(
 
 
 def test_a_study_of_one_recipe_is_refused(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(HearlessError, match=r"'low_rate/cssd' is no study; known are .*low_rate/table1"):
+    with pytest.raises(
+        HearlessError,
+        match=r"no study \(it is a recipe: hearless train --method low_rate/cssd\); known are .*low_rate/table1",
+    ):
         hearless.study("low_rate/cssd", labels=tiny / "meta.csv", runs=tmp_path)
     with pytest.raises(HearlessError, match="'table9' is no study"):
         hearless.study("table9", labels=tiny / "meta.csv", runs=tmp_path)
@@ -564,6 +574,19 @@ def test_two_runs_are_compared_on_the_same_clips(trained: Callable[..., Run]) ->
     assert (test.paired.n, test.paired.n_recordings) == (12, 6)
     values = [row.metrics["accuracy"].value for row in report.rows]
     assert (test.paired.value_a, test.paired.value_b) == pytest.approx(values)
+    told = [note for note in report.notes if "differ" in note]
+    assert len(told) == 1
+    assert (
+        "stages.0.objectives.0 (objectives/SelfDistillation, objectives/CrossEntropy); teacher (Trained, none)"
+        in told[0]
+    )
+
+
+def test_what_sets_two_runs_of_one_recipe_apart_is_told(trained: Callable[..., Run]) -> None:
+    report = hearless.results([trained(method="fine_tuned"), trained(epochs=2, method="fine_tuned")], compare=True)
+    assert "Their recipes differ in stages.0.epochs (1, 2)." in report.notes
+    same = [trained(method="fine_tuned"), trained(method="fine_tuned", fold="2").path.parent]
+    assert not [note for note in hearless.results(same, compare=True).notes if "differ" in note]
 
 
 def test_runs_are_compared_where_both_were_tested(trained: Callable[..., Run], tmp_path: Path) -> None:

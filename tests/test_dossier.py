@@ -98,6 +98,17 @@ def test_a_page_on_a_study_tells_of_its_runs(run: Run, study: Path, runs: Path, 
     assert "audio" not in read.tags
 
 
+def test_a_studys_runs_are_found_above_it_or_said_to_be_missing(study: Path, runs: Path, tmp_path: Path) -> None:
+    found = Reader(dossier([study], tmp_path / "a.html", runs=tmp_path).read_text(encoding="utf-8"))
+    assert "polyline" in found.tags
+    moved = Report.load(study).save(tmp_path / "moved")
+    missed = Reader(dossier([moved], tmp_path / "b.html", runs=tmp_path).read_text(encoding="utf-8"))
+    assert "The runs of this table were not found" in missed.words
+    assert "polyline" not in missed.tags
+    again = Reader(dossier([moved], tmp_path / "c.html", runs=runs).read_text(encoding="utf-8"))
+    assert "polyline" in again.tags
+
+
 def test_a_browser_finds_nothing_wrong(run: Run, study: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     made = dossier([study, run.path], tmp_path / "c.html", root=tiny, n_clips=1, runs=runs)
     dom, console = browse(made, tmp_path)

@@ -77,7 +77,8 @@ def test_curves_go_through_their_points() -> None:
     assert heights[2] == pytest.approx(117)
     assert {text.text for text in root.findall("text")} == {"3", "1", "epoch", "loss", "one", "two"}
     assert page.curves({"none": []}) == ""
-    assert "<polyline" in page.curves({"flat": [1.0]})
+    assert "<circle" in page.curves({"one epoch": [1.0]})
+    assert made.count("<circle") == 1  # of the line with one point
 
 
 def test_a_picture_plays_its_sound(tmp_path: Path) -> None:

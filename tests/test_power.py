@@ -102,7 +102,9 @@ def test_reads_a_table_of_ones_own(tmp_path: Path, mark: str) -> None:
 
 def test_all_wrong_rows_in_one_error(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
-    path.write_text("rate_hz,mA\n1000,5.03\n1000,5.1\n2000,5137\n4000,0.005\n8k,5.3\n0.5,5\n16000\n32000,nan\n")
+    path.write_text(
+        "rate_hz,mA\n1000,5.03\n1000,5.1\n2000,5137\n4000,0.005\n8k,5.3\n0.5,5\n16000\n32000,nan\n64000,-3.3\n"
+    )
     with pytest.raises(HearlessError) as caught:
         read_currents(path)
     said = str(caught.value)
@@ -114,9 +116,10 @@ def test_all_wrong_rows_in_one_error(tmp_path: Path) -> None:
         "row 7: rate_hz must be a whole number above 0, got '0.5'",
         "row 8: rate_hz and mA must be numbers with a decimal point, got '16000' and ''",
         "row 9: a current must lie in 0.01 … 1000 mA, got nan",
+        "row 10: a current must lie in 0.01 … 1000 mA, got -3.3; give what the device draws as a number above 0",
     ):
         assert part in said
-    assert said.count("\n- ") == 7
+    assert said.count("\n- ") == 8
 
 
 @pytest.mark.parametrize(

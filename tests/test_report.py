@@ -220,7 +220,7 @@ def test_wrong_json_is_refused(tmp_path: Path) -> None:
     del damaged["rows"][0]["metrics"]
     with pytest.raises(HearlessError, match="damaged"):
         Report.from_json(damaged)
-    with pytest.raises(HearlessError, match="must be a report's JSON"):
+    with pytest.raises(HearlessError, match=r"must be a folder with report\.json"):
         Report.load(tmp_path)
     (tmp_path / "report.json").write_text('{"hearless_report": 1, "ti', encoding="utf-8")
     with pytest.raises(HearlessError, match="must be a report's JSON"):
@@ -267,3 +267,15 @@ def test_commit_is_gits_and_says_when_files_differ(tmp_path: Path) -> None:
     assert provenance.git_commit(tmp_path / "src") == git("rev-parse", "HEAD")  # a.txt differs, and a text
     (tmp_path / "src" / "a.py").write_text("two", encoding="utf-8")
     assert provenance.git_commit(tmp_path / "src") == git("rev-parse", "HEAD") + "-changed"
+
+
+def test_a_report_names_the_folders_of_its_runs() -> None:
+    rows = (
+        Row(
+            "CSSD", {}, {"accuracy": Measure(0.5)}, runs=("low_rate-cssd-1/fold1-seed0", "low_rate-cssd-1/fold2-seed0")
+        ),
+        Row("raw", {}, {"accuracy": Measure(0.4)}),
+    )
+    text = Report("t", "", ("accuracy",), rows).to_markdown()
+    assert "## Runs\n\n- CSSD: `low_rate-cssd-1`\n" in text
+    assert "- raw" not in text

@@ -62,5 +62,5 @@ def test_a_mark_without_a_report_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text("<!-- report: results/none -->\n<!-- /report -->", encoding="utf-8")
-    with pytest.raises(HearlessError, match=r"report\.json must be a report's JSON"):
+    with pytest.raises(HearlessError, match=r"must be a folder with report\.json"):
         tables.filled(page)

@@ -101,8 +101,13 @@ def _study(name: str | Path, runs: Path) -> Path | None:
 
 
 def _of_study(place: Path, runs: Path) -> Chapter:
+    """Return a study's table with its runs: those below ``runs``, else below the folder that holds its studies."""
     report = Report.load(place)
-    found = {row.label: tuple(run for one in row.runs if (run := Run(runs / one)).done) for row in report.rows}
+    above = [one.parent for one in place.resolve().parents if one.name == "studies"]
+    there = next(
+        (one for one in (runs, *above) if any((one / run).is_dir() for row in report.rows for run in row.runs)), runs
+    )
+    found = {row.label: tuple(run for one in row.runs if (run := Run(there / one)).done) for row in report.rows}
     return Chapter(report, found, tuple(sorted(place.glob("*.png"))))
 
 
@@ -111,6 +116,11 @@ def _chapter(chapter: Chapter, *, alone: bool) -> Iterable[str]:
     if not alone:
         yield page.section(report.title, page.paragraph(" "))
     yield from page.of_report(report)
+    if not any(chapter.runs.values()) and any(row.runs for row in report.rows):
+        yield page.paragraph(
+            "The runs of this table were not found, so there are no learning curves, confusions nor clips; name their "
+            "folder with --runs."
+        )
     yield page.section("Pictures", *(page.image(path) for path in chapter.pictures))
     for row in report.rows:
         yield page.section(row.label, *_row(report, row, chapter.runs.get(row.label, ())))

@@ -203,6 +203,9 @@ def curves(lines: Mapping[str, Sequence[float]], *, along: str = "epoch", up: st
         colour = LINES[i % len(LINES)]
         shape = " ".join(place(*point) for point in line)
         drawn.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{shape}"/>')
+        if len(line) == 1:  # a line of one point is invisible
+            across, down = shape.split(",")
+            drawn.append(f'<circle cx="{across}" cy="{down}" r="3" fill="{colour}"/>')
         drawn.append(_legend(i, name, colour))
     height = HEIGHT + 18 * math.ceil(len(points) / 2)
     return f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" font-size="12">{"".join(drawn)}</svg>'

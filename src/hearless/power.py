@@ -96,7 +96,7 @@ def current_ma(table: CurrentTable, rate_hz: float, *, extrapolate: bool = False
         return _extrapolated(table, rate_hz)
     raise HearlessError(
         f"rate_hz must lie in {rates[0]} … {rates[-1]} Hz, where currents are known ({table.source}), got {rate_hz:g}; "
-        "measure the device there, or ask for extrapolate=True."
+        "measure the device there, or ask for the line beyond (--set extrapolate=yes; in Python extrapolate=True)."
     )
 
 
@@ -171,6 +171,10 @@ def read_currents(path: str | Path) -> CurrentTable:
 
 def _rows(path: Path) -> list[tuple[int, str, str]]:
     """Return line number, rate and current of each row that is not empty, as text."""
+    if not path.is_file():
+        raise HearlessError(
+            f"currents must be a CSV file with the columns rate_hz and mA, got {path}, which is no file."
+        )
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -203,7 +207,9 @@ def _fault(rate: str, current: str, points: dict[int, float]) -> str:
 
 def _implausible(ma: float) -> str:
     """Say that a current is hardly in mA."""
-    return (
-        f"a current must lie in {LEAST_MA:g} … {MOST_MA:g} mA, got {ma:g}; if it is in microamperes divide it by 1000, "
-        "if in amperes multiply it by 1000"
-    )
+    remedy = (
+        "give what the device draws as a number above 0" if not ma > 0
+        else "if it is in microamperes divide it by 1000" if ma > MOST_MA
+        else "if it is in amperes multiply it by 1000"
+    )  # fmt: skip
+    return f"a current must lie in {LEAST_MA:g} … {MOST_MA:g} mA, got {ma:g}; {remedy}"

@@ -195,7 +195,7 @@ class Report:
         parts += [*self._comparisons(), *self._gains("fold"), *self._gains("class")]
         for kind in KINDS:
             parts += self._breakdown(kind)
-        parts += self._provenance()
+        parts += [*self._folders(), *self._provenance()]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def brief(self) -> str:
@@ -291,6 +291,12 @@ class Report:
         head, rows = self.breakdown(kind)
         return [f"## {self.columns[0]} per {kind}", markdown_table(head, rows, left=1)] if rows else []
 
+    def _folders(self) -> list[str]:
+        """Return which recipes' folders hold the runs of each row."""
+        held = {row.label: dict.fromkeys(one.partition("/")[0] for one in row.runs) for row in self.rows if row.runs}
+        lines = [f"{label}: {', '.join(f'`{folder}`' for folder in folders)}" for label, folders in held.items()]
+        return ["## Runs", _bullets(lines)] if lines else []
+
     def provenance(self) -> dict[str, str]:
         """Return what made the report, by name: command, commit, seeds, seconds a run, environment."""
         seconds = None if self.seconds_per_run is None else f"{self.seconds_per_run:.0f}"
@@ -357,6 +363,8 @@ class Report:
     def load(cls, folder: Path) -> Report:
         """Read the report that `save` wrote."""
         path = folder / "report.json"
+        if not path.is_file():
+            raise HearlessError(f"a table must be a folder with report.json, as hearless study writes, got {folder}.")
         try:
             return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, json.JSONDecodeError) as error:

@@ -33,7 +33,7 @@ def test_a_heat_map_has_its_numbers_in_the_cells(tmp_path: Path, texts: Callable
         "[40.0, 60.0]",
         "[70.0, 80.0]",
         "α",
-        "T",
+        "T (framed: the highest)",
         "0.1",
         "0.5",
         "accuracy (%)",

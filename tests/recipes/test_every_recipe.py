@@ -136,3 +136,9 @@ def test_every_study_trains_and_evaluates(lab: Lab, tiny_settings: Callable[[str
     assert len(report.tests) == len(made.compare) > 0
     assert report.task.startswith("A task.")
     assert isinstance(MAKERS[name]["BACKBONES"], tuple)
+
+
+@pytest.mark.parametrize("name", [name for name, inside in MAKERS.items() if inside.get("WORDS")])
+def test_a_studys_own_words_stand_in_its_folders_readme(name: str) -> None:
+    text = (Path(door.recipe_module(name).__file__ or "").parent / "README.md").read_text(encoding="utf-8")
+    assert not [word for word in MAKERS[name]["WORDS"] if f"`{word}" not in text]

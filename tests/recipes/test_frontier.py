@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,33 @@ def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
 )
 def test_a_wish_is_advised(lab: Lab, tmp_path: Path, wish: str, said: str) -> None:
     assert said in asked(lab, tmp_path / "out", wish=wish).notes[0]
+
+
+def test_what_nobody_knows_is_not_held_against_a_row(tmp_path: Path) -> None:
+    rates().save(tmp_path / "mine")
+    wish = "battery >= 58, words not recoverable, best accuracy"
+    report = asked(Lab(tmp_path, tmp_path), tmp_path / "out", accuracy=str(tmp_path / "mine"), wish=wish)
+    assert report.notes[0].endswith("Nothing here. Not known of any row: battery. Not known of any row: words and wer.")
+
+
+def test_what_only_some_rows_know_is_said(lab: Lab, tmp_path: Path) -> None:
+    power = lab.runs / "studies" / "low_rate" / "power"
+    whole = Report.load(power)
+    replace(whole, rows=tuple(row for row in whole.rows if row.label != "2 kHz")).save(power)
+    told = asked(lab, tmp_path / "out", wish="battery >= 55, best accuracy").notes[0]
+    assert "Take CSSD, 1 kHz" in told
+    assert told.endswith(" Not judged, for want of battery: raw, 2 kHz; CSSD, 2 kHz.")
+
+
+@pytest.mark.parametrize("wish", ["best battery", "battery >= 58", "least sent"])
+def test_of_equals_none_is_taken_that_another_dominates(wish: str) -> None:
+    def row(label: str, accuracy: float, over: str = "") -> Row:
+        known = {"accuracy": accuracy, "battery": 60.0, "sent": 2.0}
+        return Row(label, {"dominated by": over}, {name: Measure(value) for name, value in known.items()})
+
+    rows = (row("raw", 0.2, "CSSD"), row("CSSD", 0.6), row("BASD", 0.5, "CSSD"))
+    report = Report("t", "", ("accuracy", "battery", "sent"), rows, units={"battery": "h", "sent": "kB / s"})
+    assert "Take CSSD (" in advice(report, parsed(wish))
 
 
 def test_words_are_not_recoverable_by_any_measure_there_is() -> None:

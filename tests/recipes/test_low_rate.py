@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
+from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.datasets.tau2019_mobile import TAU2019Mobile
 from hearless.interfaces import HearlessError
@@ -195,10 +197,10 @@ def test_unknown_words_are_refused(words: dict[str, Any], said: str) -> None:
 
 
 def test_weights_are_known_by_content(tmp_path: Path) -> None:
-    file = tmp_path / "w.pt"
-    file.write_bytes(b"weights")
-    moved = tmp_path / "moved.pt"
-    moved.write_bytes(b"weights")
+    file = tmp_path / "w.safetensors"
+    save_file({"of.no.known.network": torch.ones(1)}, file)
+    moved = tmp_path / "moved.safetensors"
+    moved.write_bytes(file.read_bytes())
     recipes = [full_band.recipe(from_words(TABLE, weights=path)) for path in (file, moved)]
     assert recipes[0].digest == recipes[1].digest
     assert from_words(TABLE, weights="none").backbone.initial is None
@@ -309,3 +311,22 @@ def test_names_and_places_stay_out_of_a_runs_name(make: Callable[[Settings], Rec
     elsewhere = replace(mn04(), dataset=spec(CsvLabels, table="../other/table.csv"))
     assert make(elsewhere).digest == make(mn04()).digest
     assert make(elsewhere).named("x").digest == make(mn04()).digest
+
+
+# --- weights of another network ---------------------------------------------------------------------------------------
+
+
+def test_a_file_of_another_network_is_refused_before_anything_trains(tmp_path: Path) -> None:
+    file = tmp_path / "narrow.safetensors"
+    save_file(MobileNetV3(n_classes=527, width=0.4).state_dict(), file)
+    assert from_words(TABLE, backbone="mn04", weights=file).backbone.initial is not None
+    with pytest.raises(HearlessError, match=r"weights of mn05 must be its own.*width 0\.4\); take --backbone mn04"):
+        from_words(TABLE, backbone="mn05", weights=file)
+    with pytest.raises(HearlessError, match="left out for mn02, which is trained from scratch"):
+        from_words(TABLE, backbone="mn02", weights=file)
+
+
+def test_other_classes_are_no_other_network(tmp_path: Path) -> None:
+    file = tmp_path / "mine.safetensors"
+    save_file(MobileNetV3(n_classes=7, width=0.4).state_dict(), file)
+    assert from_words(TABLE, backbone="mn04", weights=file).backbone.initial is not None

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hearless.classifiers._checks import shapes_of
+from hearless.closest import closest
 from hearless.interfaces import HearlessError, Weights
 from hearless.spec import class_names, resolve
 
@@ -116,7 +117,9 @@ def backbone(name: str) -> tuple[str, Weights]:
     """
     table = listeners()
     if name not in table:
-        raise HearlessError(f"backbone must be one of {', '.join(sorted(table))}, got {name!r}.")
+        near = closest(name, table)
+        guess = f"; did you mean {near}?" if near else "."
+        raise HearlessError(f"backbone must be one of {', '.join(sorted(table))}, got {name!r}{guess}")
     return table[name]
 
 

@@ -10,6 +10,9 @@ import typer
 
 from hearless.cli.options import Json
 
+RECIPES = "recipes and studies"
+"""They are told one by one."""
+
 
 def list_(as_json: Json = False) -> None:
     """Show every data set, capture, front end, classifier, objective, recipe, study and weights file."""
@@ -19,8 +22,14 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(found))
         return
+    told = door.described()
     for shelf, names in found.items():
-        typer.echo(f"{shelf}: {', '.join(names) or '–'}")
+        if shelf != RECIPES:
+            typer.echo(f"{shelf}: {', '.join(names) or '–'}")
+    for kind, command in (("recipes", "train --method"), ("studies", "study")):
+        typer.echo(f"\n{kind} (hearless {command} NAME):")
+        for name, said in told[kind].items():
+            typer.echo(f"  {name}: {said}")
     typer.echo("\nNext: hearless demo, or hearless train --labels meta.csv --root DIR --rate 1000 --method cssd")
 
 

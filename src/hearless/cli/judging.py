@@ -33,7 +33,10 @@ def compare(
     """Say whether one run is better than another on the same clips: paired bootstrap over recordings, McNemar."""
     from hearless import door
 
-    show(door.results([a, b], typed(), compare=True), as_json)
+    report = door.results([a, b], typed(), compare=True)
+    show(report, as_json)
+    if not as_json:
+        typer.echo("\n".join(f"- {note}" for note in report.notes))
 
 
 def report(

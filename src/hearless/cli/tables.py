@@ -21,6 +21,12 @@ TRUST = {
 """What `hearless evaluate` says of how far scores can be trusted: a report's measures and their words."""
 
 
+MANY_TESTS = 6
+"""Paired tests that are told one by one on a terminal, at most."""
+
+SIGNIFICANT = 0.05
+"""Of p, adjusted for all tests of a table."""
+
 MUCH_NOISE = 0.1
 """The share of silence and noise, given a class, from which on a user is told."""
 
@@ -44,10 +50,20 @@ def show(report: Report, as_json: bool = False, *, breakdown: bool = False) -> N
     typer.echo(" ".join([report.task, *shared]))
     if breakdown:
         _break_down(report)
-    lines = [test.words for test in report.tests]
+    lines = _tests_in_words(report)
     lines += [f"missing: {row.label}: {row.hole}" for row in report.rows if row.hole]
     for line in lines:
         typer.echo(f"- {line}")
+
+
+def _tests_in_words(report: Report) -> list[str]:
+    """Return the tests in words; of many, those that tell two rows apart and how many do not."""
+    if len(report.tests) <= MANY_TESTS:
+        return [test.words for test in report.tests]
+    adjusted = [test.paired.p if test.p_holm is None else test.p_holm for test in report.tests]
+    apart = [test.words for test, p in zip(report.tests, adjusted, strict=True) if p < SIGNIFICANT]
+    rest = f"{len(report.tests) - len(apart)} of {len(report.tests)} comparisons show no evidence of a difference"
+    return [*apart, f"{rest}; all stand in the whole table."]
 
 
 def _is_told(condition: str, report: Report) -> bool:

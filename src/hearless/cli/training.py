@@ -62,6 +62,8 @@ def train(
         typer.echo(json.dumps({"runs": [str(run.path) for run in made], "report": report.to_json()}))
         return
     show(report)
+    for note in report.notes:
+        typer.echo(f"- {note}")
     first = shlex.quote(str(made[0].path))
     typer.echo(f"\nThe model: {first}\n\nNext")
     if made[0].measured.get("median_db"):
@@ -105,17 +107,31 @@ def study(
             seeds=whole_numbers("seeds", seeds) or [0], rates=whole_numbers("rates", rates), place=place,
             command=typed(), **settings_of(settings),
         )  # fmt: skip
+    replaced = replaces(place, typed())
     report.save(place)
     if not door.is_analysis(name):
         bars(report, place / "bars.png")
     show(report, as_json)
     if not as_json:
-        for note in report.notes if door.is_analysis(name) else ():
+        for note in (*report.notes, *replaced):
             typer.echo(f"- {note}")
         pictures = ", ".join(str(path) for path in sorted(place.glob("*.png")))
         typer.echo(f"\nThe whole table: {place / 'report.md'} (and .csv, .json); pictures: {pictures}")
     if any(row.hole for row in report.rows):
         raise typer.Exit(1)
+
+
+def replaces(place: Path, command: str) -> list[str]:
+    """Say that a table takes the place of one that another command made."""
+    from hearless.interfaces import HearlessError
+    from hearless.report import Report
+
+    try:
+        earlier = Report.load(place).command
+    except HearlessError:
+        return []
+    kept = f"This table takes the place of one made by `{earlier}`; --out keeps several."
+    return [kept] if earlier and earlier != command else []
 
 
 def demo(

@@ -8,7 +8,7 @@ from hearless.door.deploying import budget, export
 from hearless.door.level_logs import levels, prepared, sources
 from hearless.door.model import TRANSCODER, Model, Say
 from hearless.door.models import Listening, finished, load, load_weights, predict
-from hearless.door.recipes import is_analysis, meant, recipe_module, recipe_names, settings, study_names
+from hearless.door.recipes import described, is_analysis, meant, recipe_module, recipe_names, settings, study_names
 from hearless.door.showing import picture, resynthesise, show, show_together
 from hearless.door.shown import Shown, Together
 from hearless.door.training import study, train
@@ -24,6 +24,7 @@ __all__ = [
     "budget",
     "contents",
     "dataset",
+    "described",
     "export",
     "fetch",
     "finished",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from hearless.report import Report
 from hearless.run import Predictions, Run
 from hearless.splits import natural
 from hearless.study import Row, Study
+
+MOST_TOLD = 6
+"""Settings in which two recipes differ that are told, at most."""
 
 
 def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: bool = False) -> Report:
@@ -46,7 +50,7 @@ def _table(runs: Sequence[Sequence[Run]], command: str, *, compare: bool = False
     made = Study(
         "evaluate", "What these runs score on their test clips", _words_of(runs), tuple(d.row for d in done),
         seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
-        notes=_compared_on(done) if compare else (),
+        notes=(*_compared_on(done), *_apart(runs[0][0], runs[1][0])) if compare else (),
     )  # fmt: skip
     return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=code_commit())
 
@@ -64,6 +68,32 @@ def _compared_on(done: Sequence[evaluate.Evaluated]) -> tuple[str, ...]:
     if all(set(one.folds) == set(folds) and set(one.seeds) == set(seeds) for one in done[:2]):
         return ()
     return (f"Compared on what both have: folds {', '.join(folds)}, seeds {', '.join(map(str, seeds))}.",)
+
+
+def _apart(a: Run, b: Run) -> tuple[str, ...]:
+    """Say in what two runs' recipes differ, values in the runs' order."""
+    found = [(key, *values) for key, *values in _differing(a.recipe.to_json(), b.recipe.to_json()) if key != "name"]
+    told = [f"{key} ({ours}, {theirs})" for key, ours, theirs in found[:MOST_TOLD]]
+    more = f" and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+    return (f"Their recipes differ in {'; '.join(told)}{more}.",) if found else ()
+
+
+def _differing(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the dotted key and both values where nested JSON differs, the outermost that only one of them has."""
+    if isinstance(a, list) and isinstance(b, list):
+        a, b = dict(enumerate(a)), dict(enumerate(b))
+    if isinstance(a, dict) and isinstance(b, dict) and a.get("class") == b.get("class"):
+        for name in dict.fromkeys((*a, *b)):
+            yield from _differing(a.get(name), b.get(name), f"{key}.{name}" if key else str(name))
+    elif a != b:
+        yield key, _short(a), _short(b)
+
+
+def _short(value: Any) -> str:
+    """Return a value in a word: of an object what it is, of a list how long it is."""
+    if isinstance(value, dict):
+        return str(value.get("class") or value.get("teacher") or value.get("name") or "…")
+    return plural(len(value), "item") if isinstance(value, list) else "none" if value is None else str(value)
 
 
 def _names(runs: Sequence[Sequence[Run]]) -> list[str]:

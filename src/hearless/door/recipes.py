@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
@@ -35,9 +36,15 @@ def maker(name: str, *kinds: str) -> Callable[..., Any]:
     of_system = [known for known in recipe_names() if known.startswith(f"{system}/")] or recipe_names()
     inside = _made_by(of_system, kinds)
     if name not in inside:
-        mistyped = "" if name in of_system else meant(name, inside) or _elsewhere(name, kinds)
+        mistyped = _other(name) if name in of_system else meant(name, inside) or _elsewhere(name, kinds)
         raise HearlessError(f"{name!r} is no {kinds[0]}{mistyped}; known are {', '.join(inside)}.")
     return inside[name]
+
+
+def _other(name: str) -> str:
+    """Return " (it is …)" of a file that makes something else than what is asked for."""
+    kind = "a recipe: hearless train --method" if "recipe" in vars(recipe_module(name)) else "a study: hearless study"
+    return f" (it is {kind} {name})"
 
 
 def _made_by(names: Iterable[str], kinds: Sequence[str]) -> dict[str, Callable[..., Any]]:
@@ -80,6 +87,21 @@ def recipe_names() -> tuple[str, ...]:
         for m in pkgutil.iter_modules([str(Path(package.__path__[0]) / system)])
         if m.name != "settings" and not m.name.startswith("_")
     )
+
+
+def described() -> dict[str, dict[str, str]]:
+    """Return the recipes and the studies by name with the first line of what their files say, importing none."""
+    found: dict[str, dict[str, str]] = {"recipes": {}, "studies": {}}
+    for name in recipe_names():
+        system, _, file = name.partition("/")
+        place = importlib.import_module("hearless.recipes").__path__[0]
+        tree = ast.parse((Path(place) / system / f"{file}.py").read_text(encoding="utf-8"))
+        made = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        said = (ast.get_docstring(tree) or "").partition("\n")[0]
+        for kind, makers in (("recipes", {"recipe"}), ("studies", {"study", "analyse"})):
+            if made & makers:
+                found[kind][name] = said
+    return found
 
 
 def is_analysis(name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from hearless.closest import closest
 from hearless.door.data import Tables, dataset
 from hearless.door.recipes import is_analysis, maker, recipe_module, settings, systems
 from hearless.interfaces import HearlessError, UnknownSettingError
@@ -88,6 +89,10 @@ def study(
     if "backbone" in words:
         raise HearlessError(f"a study takes backbones=[…], got backbone={words['backbone']!r}; put it in a list.")
     own = bool(labels) or root is not None or dataset_name is not None
+    if vars(module).get("BACKBONES") == () and (own or backbones or weights is not None):
+        raise HearlessError(
+            f"{name} hears no clips and trains no networks; leave the data, --backbone and --weights out."
+        )
     default = vars(module).get("DATA", "ESC50")
     mapping = {**(vars(module).get("MAPPING", {}) if labels else {}), **(mapping or {})}
     data, folder = (None, Path()) if not own and default is None else dataset(
@@ -96,8 +101,10 @@ def study(
     lab = lab or Lab(Path(runs), folder)
     mine = {word: words.pop(word) for word in vars(module).get("WORDS", ()) if word in words}
     if data is None and words:
-        known = ", ".join(vars(module).get("WORDS", ())) or "nothing"
-        raise HearlessError(f"--set of {name} takes {known} where no data are named, got {', '.join(words)}.")
+        known = vars(module).get("WORDS", ())
+        guess = "".join(f"; did you mean {near}?" for word in words if (near := closest(word, known)))
+        listed = ", ".join(known) or "nothing"
+        raise HearlessError(f"--set of {name} takes {listed} where no data are named, got {', '.join(words)}{guess}")
     try:
         each, task = _each(module, lab, data, own, backbones, weights, words, bool(rates)) if data else ([], "")
     except UnknownSettingError as error:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 LOOK_S = 0.2
 """Seconds between two looks at what the processes say; and between two steps of one training that are told of."""
 
+TOLD = 5
+"""Runs after which it is told how many are over."""
+
 LAST_WORDS_S = 2.0
 """Seconds that what was said last may take to arrive."""
 
@@ -70,6 +73,9 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
     needs: dict[Path, list[Path]] = {}
     for task in tasks:
         _plan(lab, task, waiting, needs)
+    total, over = len(waiting), 0
+    if total > 1:
+        lab.say(f"{total} runs to train, {lab.jobs} side by side")
     with _pool(lab) as (pool, listen):
         under_way: dict[Future[None], Path] = {}
         while waiting or under_way:
@@ -84,6 +90,9 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
             listen()
             for future in done:
                 _note(lab, under_way.pop(future), future)
+                over += 1
+                if over % TOLD == 0 and over < total:
+                    lab.say(f"{over} of {total} runs are over")
 
 
 def _plan(lab: Lab, task: Task, waiting: dict[Path, Task], needs: dict[Path, list[Path]]) -> None:

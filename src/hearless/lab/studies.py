@@ -34,8 +34,8 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
     check(lab, dict.fromkeys(one for row in study.rows for one in missing(lab, study, row, row.folds or folds)))
     if lab.jobs > 1:
         _make_all(lab, study, folds)
-    elif lab.torch_device == "cpu" and len(_all_open(lab, study, folds)) > 1 and (cores := os.cpu_count() or 1) > 1:
-        lab.say(f"one run after the other; with jobs={cores} (--jobs {cores}) as many side by side.")
+    elif lab.torch_device == "cpu" and (cores := os.cpu_count() or 1) > 1 < (n := len(_all_open(lab, study, folds))):
+        lab.say(f"{n} runs to train, one after the other; --jobs {cores} (jobs={cores}) trains {cores} side by side.")
     classes = study.rows[0].options[0].classes
     labels = label_names(classes) if classes else table.labels
     extent = lab.extent(dataset, folds, study.seeds)

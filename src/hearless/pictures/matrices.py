@@ -30,7 +30,7 @@ def heat_map(
         along: what the two settings are called, the upright one first.
         title: above it.
         measure: what is drawn, in words.
-        unit: of it; "%" draws fractions as percent.
+        unit: of it; "%" and "points" (of percent) draw fractions times 100.
 
     Raises:
         HearlessError: nothing is measured.
@@ -41,9 +41,10 @@ def heat_map(
     if not known:
         raise HearlessError("a heat map needs a measured cell; train some rows.")
     rows, columns = (list(dict.fromkeys(place[axis] for place in cells)) for axis in (0, 1))
+    scale, shown = (100.0, "%") if unit in ("%", "points") else (1.0, unit)
     values = np.full((len(rows), len(columns)), np.nan)
     for (row, column), one in known.items():
-        values[rows.index(row), columns.index(column)] = one.value * (100.0 if unit == "%" else 1.0)
+        values[rows.index(row), columns.index(column)] = one.value * scale
     figure, place = sheet(2 * len(rows))
     place.set_facecolor("0.85")
     image = place.imshow(values, aspect="auto", cmap="viridis")
@@ -51,12 +52,12 @@ def heat_map(
     for (row, column), one in known.items():
         x, y = columns.index(column), rows.index(row)
         colour = "black" if values[y, x] > middle else "white"
-        place.text(x, y, show(one, unit).replace(" [", "\n["), ha="center", va="center", color=colour, fontsize=9)
+        place.text(x, y, show(one, shown).replace(" [", "\n["), ha="center", va="center", color=colour, fontsize=9)
     best = np.unravel_index(np.nanargmax(values), values.shape)
     place.add_patch(Rectangle((best[1] - 0.47, best[0] - 0.47), 0.94, 0.94, fill=False, edgecolor="crimson", lw=2.5))
     place.set_yticks(range(len(rows)), rows)
     place.set_xticks(range(len(columns)), columns)
-    place.set(ylabel=along[0], xlabel=along[1])
+    place.set(ylabel=along[0], xlabel=f"{along[1]} (framed: the highest)")
     figure.colorbar(image, ax=place, label=f"{measure} ({unit})" if unit else measure, pad=0.01)
     return save(figure, path, title)
 

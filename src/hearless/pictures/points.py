@@ -11,6 +11,9 @@ import numpy as np
 from hearless.interfaces import HearlessError
 from hearless.pictures.sheets import save, side_by_side
 
+NEAR = 0.05
+"""Of the points' spread: nearer than this both ways two labels would print on each other."""
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -37,11 +40,27 @@ def clouds(panels: Sequence[Cloud], path: Path, *, title: str = "") -> Path:
     figure, places = side_by_side(len(panels), 5.0)
     for place, cloud in zip(places, panels, strict=True):
         known = [point for point in cloud.points if np.isfinite(point[:2]).all()]
-        for x, y, label, grey in sorted(known, key=lambda point: not point[3]):
+        for x, y, _, grey in sorted(known, key=lambda point: not point[3]):
             place.plot(x, y, "o", color="0.75" if grey else "tab:blue")
-            if not grey:
-                place.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=7, parse_math=False)
+        for x, y, labels in together([(x, y, label) for x, y, label, grey in known if not grey]):
+            place.annotate(
+                "\n".join(labels), (x, y), (4, 4), textcoords="offset points", fontsize=7, parse_math=False
+            )  # fmt: skip
         left_out = len(cloud.points) - len(known)
-        place.set(xlabel=cloud.across, ylabel=cloud.up, title=f"{left_out} unknown" if left_out else "")
+        place.set(xlabel=cloud.across, title=f"not known of {left_out} of {len(cloud.points)}" if left_out else "")
         place.margins(0.3, 0.15)
+    places[0].set_ylabel(panels[0].up)
     return save(figure, path, title)
+
+
+def together(points: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, list[str]]]:
+    """Return points with their labels, those that lie too near each other for two labels as one."""
+    spread = np.ptp([point[:2] for point in points], axis=0) if points else np.zeros(2)
+    found: list[tuple[float, float, list[str]]] = []
+    for x, y, label in points:
+        near = (one for one in found if (np.abs(np.subtract(one[:2], (x, y))) <= NEAR * spread).all())
+        if one := next(near, None):
+            one[2].append(label)
+        else:
+            found.append((x, y, [label]))
+    return found

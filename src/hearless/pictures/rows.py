@@ -38,7 +38,9 @@ def bars(report: Report, path: Path, *, metric: str | None = None) -> Path:
     place.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     place.set_ylim(len(report.rows) - 0.5, -0.5)
     place.set_xlim(*((0, 100) if scale == 100 else (None, None)))
-    place.set_xlabel(f"{name} ({report.unit(name)}); lines: 95 % intervals" if report.unit(name) else name)
+    known = any(not np.isnan(row.metrics[name].low) for row in report.rows if name in row.metrics)
+    unit = f" ({report.unit(name)})" if report.unit(name) else ""
+    place.set_xlabel(f"{name}{unit}{'; lines: 95 % intervals' if known else ''}")
     return save(figure, path, report.title)
 
 
@@ -49,7 +51,8 @@ def _bar(place: Any, height: int, measure: Measure | None, unit: str) -> None:
         return
     value, low, high = np.array([measure.value, measure.low, measure.high]) * (100 if unit == "%" else 1)
     place.barh(height, value, color="lightsteelblue", height=0.6)
-    place.text(0, height, f" {show(Measure(measure.value), unit)}", va="center", fontweight="bold")
+    beside = place.get_yaxis_transform()  # right of the axes, where neither bars nor intervals are
+    place.text(1.0, height, f" {show(Measure(measure.value), unit)}", va="center", fontweight="bold", transform=beside)
     if not np.isnan(low):
         place.errorbar(value, height, xerr=[[max(0, value - low)], [max(0, high - value)]], color="black", capsize=4)
 
@@ -67,7 +70,7 @@ def dots(
         published: a paper's numbers by the same names, hollow diamonds of the same colour.
         title: above it.
         measure: what is drawn, in words.
-        unit: of it; "%" draws fractions as percent.
+        unit: of it; "%" and "points" (of percent) draw fractions times 100.
         heading: what the diamonds are.
 
     Raises:
@@ -77,7 +80,7 @@ def dots(
     if not names or (unknown := [name for name in published or {} if name not in lines]):
         raise HearlessError(f"a picture of categories needs measures of {unknown if names else 'at least one'}.")
     figure, place = sheet(1 + round(len(names) * (0.4 + 0.4 * len(lines))))
-    scale, apart = (100.0 if unit == "%" else 1.0), 0.8 / len(lines)
+    scale, apart = (100.0 if unit in ("%", "points") else 1.0), 0.8 / len(lines)
     for number, (line, values) in enumerate(lines.items()):
         shift = apart * (number - (len(lines) - 1) / 2)
         for row, name in enumerate(names):
@@ -90,6 +93,8 @@ def dots(
     place.set_ylim(len(names) - 0.5, -0.5)
     for border in range(1, len(names)):
         place.axhline(border - 0.5, color="0.9", linewidth=0.8)
+    if any(one.value < 0 for values in lines.values() for one in values.values()):
+        place.axvline(0, color="0.5", linewidth=1)
     place.set_xlabel(f"{measure} ({unit}); lines: 95 % intervals" if unit else measure)
     figure.legend(loc="outside lower center", ncols=min(4, len(lines)), frameon=False)
     return save(figure, path, title)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hearless.classifiers._official import backbone as published
+from hearless.classifiers._official import read_state, recognise
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.closest import closest
 from hearless.download import sha256
@@ -44,8 +45,16 @@ def backbone(name: str, weights: str | None = None, sha256: str = "") -> Backbon
     """Return the backbone of this short name; ``weights`` puts a local file in place of the published one.
 
     PANNs hear through their 16 kHz front end, as in paper 000 §4.3, whatever their weights were trained on.
+
+    Raises:
+        HearlessError: an unknown name, or a weights file for a network that is trained from scratch.
     """
     if name in SCRATCH:
+        if weights:
+            raise HearlessError(
+                f"weights must be left out for {name}, which is trained from scratch, got {weights!r}; take "
+                "--backbone mn04, or whichever network the file is of."
+            )
         return Backbone(name, SCRATCH[name], spec(PreEmphasisMel, input_rate_hz=TEACHER_RATE_HZ), None)
     class_name, row = published(name)
     classifier = checked(Spec("classifiers", class_name, row.arguments))
@@ -62,7 +71,28 @@ def from_file(name: str, weights: str | Path | None) -> Backbone:
     if weights is None or str(weights) == "none":
         made = backbone(name)
         return made if weights is None else replace(made, initial=None)
-    return backbone(name, str(weights), digest_of(weights))
+    made = backbone(name, str(weights), digest_of(weights))
+    _check_kind(made, Path(weights))
+    return made
+
+
+def _check_kind(wanted: Backbone, weights: Path) -> None:
+    """Refuse a file that is known to be of another network; one of no known network is refused where it is loaded."""
+    found = recognise(read_state(weights))
+    alike = [
+        class_name == wanted.classifier.name
+        and all(
+            wanted.classifier.arguments.get(key, value) == value
+            for key, value in arguments.items()
+            if key != "n_classes"
+        )
+        for class_name, arguments, _ in found
+    ]
+    if found and not any(alike):
+        class_name, arguments, names = found[0]
+        of = f"{class_name} ({', '.join(f'{key} {value}' for key, value in arguments.items())})"
+        remedy = f"take --backbone {names[0]}" if names else "take its own network"
+        raise HearlessError(f"weights of {wanted.name} must be its own, got '{weights}', which is {of}; {remedy}.")
 
 
 def digest_of(weights: str | Path) -> str:

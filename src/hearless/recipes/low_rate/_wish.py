@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hearless.interfaces import HearlessError
 from hearless.report import Report, Row, show
@@ -28,10 +29,15 @@ GOAL = re.compile(r"(?:best|most|least|highest|lowest|longest|smallest)\s+(\w+)"
 
 @dataclass(frozen=True)
 class Condition:
-    """One part of a wish: what was written, and whether a row fulfils it."""
+    """One part of a wish: what was written, whether a row fulfils it, and of which measures one must be known."""
 
     text: str
     holds: Callable[[Row], bool]
+    asks: tuple[str, ...]
+
+    def is_known(self, row: Row) -> bool:
+        """Say whether anything is known of a row that decides it."""
+        return any(map(partial(_knows, row), self.asks))
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def parsed(text: str) -> Wish:
     goals: list[str] = []
     for part in filter(None, (one.strip() for one in text.split(","))):
         if part == NOT_RECOVERABLE:
-            conditions.append(Condition(part, not_recoverable))
+            conditions.append(Condition(part, not_recoverable, ("words", "wer")))
         elif (found := GOAL.fullmatch(part)) and found[1] in NAMES:
             goals.append(found[1])
         elif (found := BOUND.fullmatch(part)) and found[1] in NAMES and re.fullmatch(r"\d*\.?\d+", found[3]):
@@ -60,7 +66,7 @@ def parsed(text: str) -> Wish:
         else:
             raise HearlessError(
                 f"wish {part!r} must be a bound such as 'battery >= 58', {NOT_RECOVERABLE!r} or 'best accuracy', of "
-                f"{', '.join(NAMES)}; part them by commas."
+                f"{', '.join(NAMES)}; bounds may have a unit (%, h, kB or kB/s); part them by commas."
             )
     if len(goals) > 1:
         raise HearlessError(f"a wish has one goal, got best {' and best '.join(goals)}; make bounds of the others.")
@@ -72,10 +78,13 @@ def _bound(text: str, name: str, sign: str, value: float, unit: str | None) -> C
     limit = value / 100 if unit == "%" or (name in SHARES and value > 1) else value
 
     def fulfilled(row: Row) -> bool:
-        found = row.metrics.get(name)
-        return found is not None and not math.isnan(found.value) and holds(found.value, limit)
+        return _knows(row, name) and holds(row.metrics[name].value, limit)
 
-    return Condition(text, fulfilled)
+    return Condition(text, fulfilled, (name,))
+
+
+def _knows(row: Row, name: str) -> bool:
+    return name in row.metrics and not math.isnan(row.metrics[name].value)
 
 
 def not_recoverable(row: Row) -> bool:
@@ -94,25 +103,46 @@ def not_recoverable(row: Row) -> bool:
 
 
 def advice(report: Report, wish: Wish) -> str:
-    """Say in a sentence which row of a report fulfils a wish best, or what stands in its way."""
+    """Say in a sentence which row of a report fulfils a wish best, or what stands in its way, and what is not known."""
     wanted = ", ".join([*(one.text for one in wish.conditions), f"best {wish.goal}"])
     found = _best(report.rows, wish.conditions, wish.goal)
     if found:
-        return f"Wished for: {wanted}. Take {_told(report, found)}."
-    alone = [one.text for one in wish.conditions if not any(map(one.holds, report.rows))]
-    why = f"none fulfils {' or '.join(map(repr, alone))}" if alone else "no row fulfils all of it"
+        return f"Wished for: {wanted}. Take {_told(report, found)}.{_unknown(report.rows, wish)}"
+    alone = [one for one in wish.conditions if not any(map(one.holds, report.rows))]
+    missed = [one.text for one in alone if any(map(one.is_known, report.rows))]
+    why = f"none fulfils {' or '.join(map(repr, missed))}" if missed else "" if alone else "no row fulfils all of it"
     nearest = []
     for left_out in wish.conditions:
         rest = tuple(one for one in wish.conditions if one is not left_out)
         if other := _best(report.rows, rest, wish.goal):
             nearest.append(f"without {left_out.text!r} take {_told(report, other)}")
-    return f"Wished for: {wanted}. Nothing here: {why}{'; ' + '; '.join(nearest) if nearest else ''}."
+    said = "; ".join(filter(None, (why, *nearest)))
+    return f"Wished for: {wanted}. Nothing here{f': {said}' if said else ''}.{_unknown(report.rows, wish)}"
+
+
+def _unknown(rows: Sequence[Row], wish: Wish) -> str:
+    """Return sentences on what no row or only some rows tell of what a wish asks for."""
+    asked = [one.asks for one in wish.conditions] + [(wish.goal,)]
+    said = []
+    for names in dict.fromkeys(asked):
+        unknown = [row.label for row in rows if not any(map(partial(_knows, row), names))]
+        if len(unknown) == len(rows):
+            said.append(f" Not known of any row: {' and '.join(names)}.")
+        elif unknown:
+            said.append(f" Not judged, for want of {' or '.join(names)}: {'; '.join(unknown)}.")
+    return "".join(said)
 
 
 def _best(rows: Sequence[Row], conditions: Sequence[Condition], goal: str) -> Row | None:
-    known = [row for row in rows if goal in row.metrics and all(one.holds(row) for one in conditions)]
+    """Return the best row; of equals one that none dominates, then the most accurate."""
+    known = [row for row in rows if _knows(row, goal) and all(one.holds(row) for one in conditions)]
     sign = -1 if goal in LESS_IS_MORE else 1
-    return max(known, key=lambda row: sign * row.metrics[goal].value) if known else None
+
+    def worth(row: Row) -> tuple[float, bool, float]:
+        accuracy = row.metrics["accuracy"].value if _knows(row, "accuracy") else -math.inf
+        return sign * row.metrics[goal].value, not row.condition.get("dominated by"), accuracy
+
+    return max(known, key=worth) if known else None
 
 
 def _told(report: Report, row: Row) -> str:

@@ -75,6 +75,7 @@ def draw(report: Report, place: Path) -> None:
             place / "gains.png",
             title="What each class gains by CSSD",
             measure="accuracy of CSSD less that of fine-tuned",
+            unit="points",
         )
 
 

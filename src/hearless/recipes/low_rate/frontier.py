@@ -83,7 +83,14 @@ def analyse(lab: Lab, question: Question) -> Report:
 def _accuracies(lab: Lab, options: Options) -> tuple[list[Report], list[str]]:
     if options.accuracy:
         folders = [Path(one.strip()) for one in options.accuracy.split(",") if one.strip()]
-        return [Report.load(one) for one in folders], [str(one) for one in folders]
+        tables = [Report.load(one) for one in folders]
+        for folder, table in zip(folders, tables, strict=True):
+            if table.unit(table.columns[0]) != "%":
+                raise HearlessError(
+                    f"accuracy must name tables whose first measure is one, got {folder}, a table of "
+                    f"{table.columns[0]} ({table.unit(table.columns[0])}); --set power=, privacy= are for the others."
+                )
+        return tables, [str(one) for one in folders]
     known = [name for name in STUDIES if (lab.runs / "studies" / name / "report.json").is_file()]
     if not known:
         raise HearlessError(
@@ -183,9 +190,11 @@ def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
 
 def _draw(report: Report, place: Path) -> None:
     grey = [i for i, row in enumerate(report.rows) if row.condition["dominated by"]]
+    points = {axis: [_point(row, axis, report) for row in report.rows] for axis in report.columns[1:]}
     panels = [
-        Cloud(f"{axis} ({report.unit(axis)})", "accuracy (%)", [_point(row, axis, report) for row in report.rows])
-        for axis in report.columns[1:]
+        Cloud(f"{axis} ({report.unit(axis)})", "accuracy (%)", those)
+        for axis, those in points.items()
+        if len({across for across, *_ in those if not math.isnan(across)}) > 1
     ]
     pieces = [page.paragraph(report.notes[0])]
     if panels:
@@ -204,7 +213,12 @@ def _legend(columns: Sequence[str]) -> tuple[str, ...]:
     said: dict[str, Any] = {
         "words": "words: what the best trained attacker tells of spoken words, less is more private",
         "wer": "wer: errors of a stock recogniser a word, an upper bound, more is more private",
+        "battery": "battery: hours, of the sensor's board; see low_rate/power",
         "size": "size: of the weights in single precision; int8 takes a quarter",
         "sent": "sent: what the sensor keeps, 16 bits a value",
     }
-    return tuple(f"{said[name]}." for name in columns if name in said)
+    grey = (
+        "grey, dominated: another row is at least as good in all that is known, by values alone; where intervals "
+        "overlap the two may be equally good"
+    )
+    return (*(f"{said[name]}." for name in columns if name in said), f"{grey}.")

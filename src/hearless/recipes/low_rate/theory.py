@@ -357,7 +357,8 @@ def _draw(found: Sequence[Found], bands: Report, labels: Sequence[str], place: P
     )  # fmt: skip
     cells = {(row.label, label): row.metrics[label] for row in bands.rows for label in bands.columns}
     heat_map(
-        cells, place / "bands.png", along=("hidden", "listener"), title=bands.title, measure="accuracy lost"
+        cells, place / "bands.png", along=("hidden", "listener"), title=bands.title, measure="accuracy lost",
+        unit="points",
     )  # fmt: skip
     teacher = _pooled([one.heard[""] for one in found])
     true = teacher.true.argmax(1)
