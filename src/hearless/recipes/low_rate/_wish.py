@@ -7,7 +7,6 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from hearless.interfaces import HearlessError
 from hearless.report import Report, Row, show
@@ -37,7 +36,7 @@ class Condition:
 
     def is_known(self, row: Row) -> bool:
         """Say whether anything is known of a row that decides it."""
-        return any(map(partial(_knows, row), self.asks))
+        return _knows_any(row, self.asks)
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,10 @@ def _knows(row: Row, name: str) -> bool:
     return name in row.metrics and not math.isnan(row.metrics[name].value)
 
 
+def _knows_any(row: Row, names: Sequence[str]) -> bool:
+    return any(_knows(row, name) for name in names)
+
+
 def not_recoverable(row: Row) -> bool:
     """Say whether words can hardly be made out: by no measure that there is, and there is one.
 
@@ -125,7 +128,7 @@ def _unknown(rows: Sequence[Row], wish: Wish) -> str:
     asked = [one.asks for one in wish.conditions] + [(wish.goal,)]
     said = []
     for names in dict.fromkeys(asked):
-        unknown = [row.label for row in rows if not any(map(partial(_knows, row), names))]
+        unknown = [row.label for row in rows if not _knows_any(row, names)]
         if len(unknown) == len(rows):
             said.append(f" Not known of any row: {' and '.join(names)}.")
         elif unknown:
