@@ -92,10 +92,9 @@ def recipe_names() -> tuple[str, ...]:
 def described() -> dict[str, dict[str, str]]:
     """Return the recipes and the studies by name with the first line of what their files say, importing none."""
     found: dict[str, dict[str, str]] = {"recipes": {}, "studies": {}}
+    place = Path(importlib.import_module("hearless.recipes").__path__[0])
     for name in recipe_names():
-        system, _, file = name.partition("/")
-        place = importlib.import_module("hearless.recipes").__path__[0]
-        tree = ast.parse((Path(place) / system / f"{file}.py").read_text(encoding="utf-8"))
+        tree = ast.parse((place / f"{name}.py").read_text(encoding="utf-8"))
         made = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         said = (ast.get_docstring(tree) or "").partition("\n")[0]
         for kind, makers in (("recipes", {"recipe"}), ("studies", {"study", "analyse"})):
