@@ -41,6 +41,18 @@ def test_a_line_runs_from_left_to_right_in_percent_with_its_intervals(
     assert list(drawn[1][0][2]) == pytest.approx([0.5, 0.7])
 
 
+def test_lines_that_meet_stand_side_by_side_about_the_place_they_share(tmp_path: Path, points: list[Any]) -> None:
+    same = Measure(0.5, 0.4, 0.6)
+    lines = {"raw": [(1.0, same)], "one": [(1.0, same), (64.0, same)], "two": [(1.0, same), (64.0, same)]}
+    curves([curve(**lines, alone=[(8.0, same)])], tmp_path / "curve.png")
+    (raw, one, two, alone) = ([float(x) for x in along] for along, _, _ in points)
+    assert (one[0], alone) == (1.0, [8.0])
+    assert 1.01 < two[0] < 1.1
+    assert raw[0] * two[0] == pytest.approx(1.0)
+    assert one[1] * two[1] == pytest.approx(64.0**2)
+    assert two[1] / one[1] == pytest.approx(two[0] / one[0])
+
+
 @pytest.mark.parametrize(
     ("panels", "said"),
     [

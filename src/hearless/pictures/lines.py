@@ -20,6 +20,12 @@ MANY = 8
 ACROSS = 5
 """Small panels side by side, at most."""
 
+APART = 0.009
+"""Lines with a point at the same place stand beside it, this share of the axis from each other."""
+
+
+Points = Sequence[tuple[float, Measure]]
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -31,11 +37,13 @@ class Curve:
     """
 
     along: str
-    lines: Mapping[str, Sequence[tuple[float, Measure]]]
+    lines: Mapping[str, Points]
 
 
 def curves(panels: Sequence[Curve], path: Path, *, title: str = "", measure: str = "", unit: str = "%") -> Path:
     """Draw a measure with its intervals along quantities that double, side by side on one axis.
+
+    Lines that have a point at the same place stand beside each other there, so that none hides another.
 
     Args:
         panels: one a quantity, drawn on a logarithmic axis.
@@ -53,9 +61,9 @@ def curves(panels: Sequence[Curve], path: Path, *, title: str = "", measure: str
     figure, places = side_by_side(len(panels), 5.0)
     scale = 100.0 if unit == "%" else 1.0
     for place, (along, lines) in zip(places, drawn.items(), strict=True):
-        for name, points in lines.items():
+        ticks = _places(lines)
+        for name, points in _beside(lines, ticks).items():
             _line(place, name, points, scale)
-        ticks = sorted({x for points in lines.values() for x, _ in points})
         place.set_xscale("log", base=2)
         place.minorticks_off()
         place.set_xticks(ticks, [_short(x) for x in ticks]) if len(ticks) <= MANY else None
@@ -86,9 +94,9 @@ def multiples(panels: Mapping[str, Curve], path: Path, *, title: str = "", measu
     figure, places = grid(-(-len(drawn) // wide), wide)
     colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(n for lines in drawn.values() for n in lines))}
     scale = 100.0 if unit == "%" else 1.0
-    ticks = sorted({x for lines in drawn.values() for points in lines.values() for x, _ in points})
+    ticks = sorted({x for lines in drawn.values() for x in _places(lines)})
     for place, (name, lines) in zip(places, drawn.items(), strict=False):
-        for line, points in lines.items():
+        for line, points in _beside(lines, ticks).items():
             _line(place, line, points, scale, colours[line])
         place.set_title(fill(name, 24), fontsize=10, parse_math=False)
         place.set_xscale("log", base=2)
@@ -110,7 +118,7 @@ def _short(x: float) -> str:
     return f"{x:.3g}" if x < 1000 else f"{x:.0f}"
 
 
-def _each_measured(drawn: Mapping[str, Mapping[str, Sequence[tuple[float, Measure]]]]) -> bool:
+def _each_measured(drawn: Mapping[str, Mapping[str, Points]]) -> bool:
     """Say whether there is a panel, and in each a line with a point."""
     return bool(drawn) and all(any(lines.values()) for lines in drawn.values())
 
@@ -125,8 +133,24 @@ def _points_of(panel: Curve) -> dict[str, list[tuple[float, Measure]]]:
     }
 
 
+def _places(lines: Mapping[str, Points]) -> list[float]:
+    """Return where there are points, from left to right."""
+    return sorted({x for points in lines.values() for x, _ in points})
+
+
+def _beside(lines: Mapping[str, Points], ticks: Sequence[float]) -> dict[str, Points]:
+    """Return the same lines, where several have a point at one place a little beside it, so that none hides another."""
+    step = max(2.0, ticks[-1] / ticks[0]) ** APART
+    there = {x: [name for name, points in lines.items() if x in dict(points)] for x in ticks}
+
+    def moved(name: str, x: float) -> float:
+        return float(x * step ** (there[x].index(name) - (len(there[x]) - 1) / 2))
+
+    return {name: [(moved(name, x), one) for x, one in points] for name, points in lines.items()}
+
+
 def _line(
-    place: Any, name: str, points: Sequence[tuple[float, Measure]], scale: float, colour: str | None = None
+    place: Any, name: str, points: Points, scale: float, colour: str | None = None
 ) -> None:  # fmt: skip
     """Draw one line; a point whose interval is unknown has no bar."""
     x = [point for point, _ in points]
