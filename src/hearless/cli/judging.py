@@ -33,10 +33,7 @@ def compare(
     """Say whether one run is better than another on the same clips: paired bootstrap over recordings, McNemar."""
     from hearless import door
 
-    report = door.results([a, b], typed(), compare=True)
-    show(report, as_json)
-    if not as_json:
-        typer.echo("\n".join(f"- {note}" for note in report.notes))
+    show(door.results([a, b], typed(), compare=True), as_json)
 
 
 def report(

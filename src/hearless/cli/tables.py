@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -38,8 +38,15 @@ def noise_words(measured: Mapping[str, Any]) -> str:
     return f"it gives {share:.0%} of silence and noise a class" if share > MUCH_NOISE else ""
 
 
-def show(report: Report, as_json: bool = False, *, breakdown: bool = False) -> None:
-    """Print a report as JSON, or as tables that fit a terminal; conditions that its labels tell are left out."""
+def show(report: Report, as_json: bool = False, *, breakdown: bool = False, more: Iterable[str] = ()) -> None:
+    """Print a report as JSON, or as tables that fit a terminal and notes; conditions that its labels tell are left out.
+
+    Args:
+        report: what is printed.
+        as_json: print it whole, for programs.
+        breakdown: add tables of folds and classes.
+        more: notes besides its own.
+    """
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
         return
@@ -52,7 +59,7 @@ def show(report: Report, as_json: bool = False, *, breakdown: bool = False) -> N
         _break_down(report)
     lines = _tests_in_words(report)
     lines += [f"missing: {row.label}: {row.hole}" for row in report.rows if row.hole]
-    for line in lines:
+    for line in (*lines, *report.notes, *more):
         typer.echo(f"- {line}")
 
 

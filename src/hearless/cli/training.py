@@ -62,8 +62,6 @@ def train(
         typer.echo(json.dumps({"runs": [str(run.path) for run in made], "report": report.to_json()}))
         return
     show(report)
-    for note in report.notes:
-        typer.echo(f"- {note}")
     first = shlex.quote(str(made[0].path))
     typer.echo(f"\nThe model: {first}\n\nNext")
     if made[0].measured.get("median_db"):
@@ -111,10 +109,8 @@ def study(
     report.save(place)
     if not door.is_analysis(name):
         bars(report, place / "bars.png")
-    show(report, as_json)
+    show(report, as_json, more=replaced)
     if not as_json:
-        for note in (*report.notes, *replaced):
-            typer.echo(f"- {note}")
         pictures = ", ".join(str(path) for path in sorted(place.glob("*.png")))
         typer.echo(f"\nThe whole table: {place / 'report.md'} (and .csv, .json); pictures: {pictures}")
     if any(row.hole for row in report.rows):
