@@ -23,7 +23,7 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab, side_by_side
-from hearless.lab.side_by_side import Task
+from hearless.lab.side_by_side import Hearing, Task
 from hearless.objectives.cross_entropy import CrossEntropy
 from hearless.objectives.self_distillation import SelfDistillation
 from hearless.objectives.similarity_preserving import SimilarityPreserving
@@ -57,9 +57,11 @@ def chosen() -> Row:
     return Row("best", {"m": "best"}, (taught("a"), taught("b", stored_draws=0)))
 
 
+RAW_VIEW = replace(LOW_VIEW, capture=spec(LowRate, rate_hz=2000), frontend=spec(PreEmphasisMel, input_rate_hz=2000))
 STUDY = Study(
-    "x/study", "Runs side by side", "made up", (Row("upper", {"m": "upper"}, (UPPER,)), chosen()), folds=("1", "2"),
-    seeds=(0, 1),
+    "x/study", "Runs side by side", "made up",
+    (Row("upper", {"m": "upper"}, (UPPER,)), chosen(), Row("raw", {"m": "raw"}, (UPPER,), heard_through=RAW_VIEW)),
+    folds=("1", "2"), seeds=(0, 1),
 )  # fmt: skip
 
 
@@ -77,6 +79,7 @@ def test_side_by_side_the_table_and_every_weight_are_the_same(tiny: Path, tmp_pa
         weights = [load_tensors(Run(runs / run).checkpoint("last"))[0] for runs in (alone.runs, both.runs)]
         assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert sum("x-upper" in text and text.startswith("trains") for text in said) == 4
+    assert sum("x-upper" in text and text.startswith("listens") for text in said) == 4
     assert ticks
     assert not both.failed
 
@@ -159,6 +162,22 @@ def test_embeddings_are_stored_beside_logits_where_they_are_compared(tiny: Path,
     shutil.rmtree(lab.run(UPPER, "1", 0).path / "checkpoints")
     assert lab.run(longer, "1", 0).done
     assert not (lab.run(UPPER, "1", 0).path / "checkpoints").exists()
+
+
+def test_runs_listen_through_other_views_once_and_those_that_failed_leave_a_hole(tiny: Path, tmp_path: Path) -> None:
+    said = list[str]()
+    lab = Lab(tmp_path, tiny, jobs=2, say=said.append)
+    broken = replace(UPPER, stages=(replace(UPPER.stages[0], learning_rate=1e30),), name="x/broken")
+    hearings = [Hearing(Task(one, "1", 0), RAW_VIEW, "validation") for one in (UPPER, broken, UPPER)]
+    side_by_side.hear(lab, hearings)
+    assert [one.is_over(lab) for one in hearings] == [True, False, True]
+    assert sum(text.startswith("listens") for text in said) == 1
+    assert list(lab.failed) == [hearings[1].task.path(lab)]
+    said.clear()
+    side_by_side.hear(lab, hearings)
+    found = lab.heard_through(UPPER, "1", 0, RAW_VIEW, "validation")
+    assert not said
+    assert set(found.groups) == set(lab.run(UPPER, "1", 0).read("clips.json")["validation"])
 
 
 def test_a_failed_run_costs_those_that_learn_from_it_and_no_others(tiny: Path, tmp_path: Path) -> None:

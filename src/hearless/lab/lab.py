@@ -19,7 +19,7 @@ from hearless.lab import side_by_side
 from hearless.lab.bench import Bench, Part
 from hearless.lab.checks import check_rates
 from hearless.lab.making import heard, make
-from hearless.lab.named import run_name, starts
+from hearless.lab.named import heard_name, run_name, starts
 from hearless.lab.side_by_side import Task
 from hearless.lab.starting import check_start, fresh, has_weights, load_trained
 from hearless.lab.studies import tabled
@@ -246,7 +246,7 @@ class Lab:
 
         ``side`` says of which clips: "test", "validation" or "training".
         """
-        path = self.run(recipe, fold, seed).predictions(f"{side}-{digest(view.to_json())}")
+        path = self.run(recipe, fold, seed).predictions(heard_name(view, side))
         if not path.is_file():
             run = self.with_weights(recipe, fold, seed)
             what = "its training clips" if side == "training" else "clips through another view"

@@ -17,6 +17,11 @@ def run_name(fold: str, seed: int) -> str:
     return f"fold{fold.replace('/', '_')}-seed{seed}"
 
 
+def heard_name(view: PipelineSpec, side: str) -> str:
+    """Return what a run's predictions of one side's clips through another view are called."""
+    return f"{side}-{digest(view.to_json())}"
+
+
 def captures(recipe: Recipe) -> list[Spec]:
     """Return the captures of the student and of every teacher, earlier generations included."""
     found = [recipe.student.capture]

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -21,8 +21,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hearless.interfaces import HearlessError
-from hearless.lab.named import recipe_of, run_name, seed_of, trained
+from hearless.lab.named import heard_name, recipe_of, run_name, seed_of, trained
 from hearless.lab.starting import has_weights
+from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe, recipe_from_json
 from hearless.run import Run
 
@@ -63,6 +64,19 @@ class Task:
         return [Task(recipe_of(one), one.fold_beside(self.fold), seed_of(one, self.seed)) for one in awaited]
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """The clips of one side ("test", "validation", "training") that a run is to hear through a view."""
+
+    task: Task
+    view: PipelineSpec
+    side: str
+
+    def is_over(self, lab: Lab) -> bool:
+        """Say whether its predictions are there."""
+        return Run(self.task.path(lab)).predictions(heard_name(self.view, self.side)).is_file()
+
+
 def make(lab: Lab, tasks: Sequence[Task]) -> None:
     """Make these runs and those before them, ``lab.jobs`` at a time; why one failed is kept in ``lab.failed``.
 
@@ -93,6 +107,28 @@ def make(lab: Lab, tasks: Sequence[Task]) -> None:
                 over += 1
                 if over % TOLD == 0 and over < total:
                     lab.say(f"{over} of {total} runs are over")
+
+
+def hear(lab: Lab, hearings: Sequence[Hearing]) -> None:
+    """Have runs listen, ``lab.jobs`` at a time, as `Lab.heard_through` does; what fails there fails here in silence.
+
+    Raises:
+        HearlessError: a process was killed, as in `make`.
+    """
+    wanted = [one for one in dict.fromkeys(hearings) if not one.is_over(lab)]
+    make(lab, [one.task for one in wanted])
+    with _pool(lab) as (pool, listen):
+        under_way = {
+            pool.submit(_listen, task.recipe.to_json(), task.fold, task.seed, one.view.to_json(), one.side)
+            for one in wanted
+            if (task := one.task).path(lab) not in lab.failed
+        }
+        while under_way:
+            done, under_way = wait(under_way, LOOK_S, FIRST_COMPLETED)
+            listen()
+            for future in done:
+                with suppress(HearlessError):
+                    future.result()
 
 
 def _plan(lab: Lab, task: Task, waiting: dict[Path, Task], needs: dict[Path, list[Path]]) -> None:
@@ -195,3 +231,7 @@ def _leave_with_parent() -> None:
 
 def _make(recipe: dict[str, Any], fold: str, seed: int) -> None:
     _lab.with_weights(recipe_from_json(recipe), fold, seed)
+
+
+def _listen(recipe: dict[str, Any], fold: str, seed: int, view: dict[str, Any], side: str) -> None:
+    _lab.heard_through(recipe_from_json(recipe), fold, seed, PipelineSpec.from_json(view), side)

@@ -13,7 +13,7 @@ from hearless.costs import costs
 from hearless.interfaces import HearlessError
 from hearless.lab import side_by_side
 from hearless.lab.named import captures, generations, run_name, starts
-from hearless.lab.side_by_side import Task
+from hearless.lab.side_by_side import Hearing, Task
 from hearless.lab.starting import check_start
 from hearless.labels import label_names
 from hearless.provenance import code_commit
@@ -34,6 +34,7 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
     check(lab, dict.fromkeys(one for row in study.rows for one in missing(lab, study, row, row.folds or folds)))
     if lab.jobs > 1:
         _make_all(lab, study, folds)
+        side_by_side.hear(lab, list(_hearings(lab, study, folds)))
     elif lab.torch_device == "cpu" and (cores := os.cpu_count() or 1) > 1 < (n := len(_all_open(lab, study, folds))):
         lab.say(f"{n} runs to train, one after the other; --jobs {cores} (jobs={cores}) trains {cores} side by side.")
     classes = study.rows[0].options[0].classes
@@ -84,6 +85,18 @@ def _all_open(lab: Lab, study: Study, folds: Sequence[str]) -> list[Task]:
     places = [(row, fold) for row in study.rows for fold in row.folds or folds]
     each = [task for row, fold in places for task in lacking(lab, study, row, fold, row.folds or folds)[0]]
     return [task for task in each if task.path(lab) not in lab.failed]
+
+
+def _hearings(lab: Lab, study: Study, folds: Sequence[str]) -> Iterator[Hearing]:
+    """Yield what the finished runs of a study's rows are to hear through other views."""
+    for row in study.rows:
+        if (view := row.heard_through) is None:
+            continue
+        where, seeds = row.folds or folds, row.seeds or study.seeds
+        for fold in where:
+            with suppress(HearlessError):  # what is chosen from failed: the row says so
+                recipe = row.options[lab.choose(row, _chosen_on(row, fold, where), seeds[0])]
+                yield from (Hearing(Task(recipe, fold, seed), view, study.judged_on) for seed in seeds)
 
 
 def check(lab: Lab, recipes: Iterable[Recipe]) -> None:
