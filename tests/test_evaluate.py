@@ -268,6 +268,24 @@ def test_a_table_goes_on_around_holes() -> None:
     assert "the disk is full" in report.to_markdown()
 
 
+@pytest.mark.parametrize(
+    ("n_recordings", "words"), [(1, "of one source recording: no intervals, no paired tests"),
+                                (2, "resample 2 source recordings; with fewer than 20"), (24, "")]
+)  # fmt: skip
+def test_few_source_recordings_are_told(n_recordings: int, words: str) -> None:
+    rows = [evaluated("a", PLACES), evaluated("b", PLACES)]
+    for done in rows:
+        for (fold, seed), found in [*done.found.items()]:
+            groups = np.array([f"{(12 * int(fold) + i) % n_recordings}" for i in range(len(found.ids))])
+            done.found[fold, seed] = replace(found, groups=groups)
+    report = evaluate.tabulate(study(*rows, compare=(("a", "b"),)), rows, LABELS, False)
+    notes = [note for note in report.notes if "source recording" in note]
+    assert len(notes) == (1 if words else 0)
+    assert all(words in note for note in notes)
+    assert len(report.tests) == (0 if n_recordings == 1 else 1)
+    assert np.isnan(report.rows[0].metrics["accuracy"].low) == (n_recordings == 1)
+
+
 def test_a_row_that_was_never_run_says_so() -> None:
     done = evaluated("x", [])
     assert evaluate.tabulate(study(done), [done], LABELS, False).rows[0].hole == "no run"

@@ -325,6 +325,14 @@ def test_a_single_recording_has_a_value_but_no_interval_and_no_test() -> None:
         statistics.paired_bootstrap([1.0, 0.0], [0.0, 0.0], ["r", "r"])
 
 
+@pytest.mark.parametrize("n", [2, 3, 6, 12])
+def test_few_recordings_that_all_agree_say_no_more_than_a_sign_test(n: int) -> None:
+    groups = np.repeat(np.arange(n), 50)
+    better = np.random.default_rng(0).random(len(groups)) < 0.9
+    found = statistics.paired_bootstrap(better, np.zeros(len(groups)), groups)
+    assert found.p == pytest.approx(max(reference.binomtest(n, n).pvalue, 2 / 10_001))
+
+
 def test_wrong_input_is_refused() -> None:
     cases: list[tuple[Callable[[], object], str]] = [
         (lambda: statistics.mean_interval([1.0, math.nan], alone(2)), "NaN"),

@@ -402,7 +402,8 @@ def _paired(value_a: float, value_b: float, sample: Array, recordings: Array, co
     """Return the comparison of two values whose resampled difference is ``sample``.
 
     The p-value inverts the interval: twice the smaller share of draws on either side of zero, one draw added to
-    each; exactly no difference has p = 1.
+    each; exactly no difference has p = 1.  Of n recordings it is at least 2 ** (1 - n), what a sign test says where all
+    of them agree: resamples of two or three recordings hardly differ, whatever the next recording would have shown.
     """
     n_recordings = int(recordings.max()) + 1
     if n_recordings < 2:
@@ -410,7 +411,7 @@ def _paired(value_a: float, value_b: float, sample: Array, recordings: Array, co
     sample = sample[~np.isnan(sample)]
     difference = round(value_a - value_b, 12)
     tail = min((sample <= 0).sum(), (sample >= 0).sum())
-    p = 1.0 if difference == 0 else min(1.0, float(2 * (tail + 1) / (len(sample) + 1)))
+    p = 1.0 if difference == 0 else min(1.0, max(float(2 * (tail + 1) / (len(sample) + 1)), 2.0 ** (1 - n_recordings)))
     low, high = _bounds(sample, confidence)
     return Paired(
         difference, low, high, p, float(sample.std(ddof=1)), value_a, value_b, len(recordings), n_recordings

@@ -13,6 +13,7 @@ from hearless.plural import plural
 from hearless.provenance import environment
 from hearless.report import SPREAD, Report, compared
 from hearless.run import Predictions
+from hearless.statistics import FEWEST_RECORDINGS
 from hearless.study import COSTS, Study
 
 
@@ -24,7 +25,7 @@ def tabulate(
     by_label = {done.row.label: done for done in rows}
     pairs, p_mcnemar = {}, {}
     for a, b in study.compare:
-        if all(shared(by_label[a], by_label[b])):
+        if all(shared(by_label[a], by_label[b])) and recordings(by_label[a]) > 1:
             pairs[a, b], p = paired_test(by_label[a], by_label[b], multi_label=multi_label)
             if p is not None:
                 p_mcnemar[a, b] = p
@@ -38,8 +39,8 @@ def tabulate(
         columns=(*_columns(metric, rows), *((TRAINING_TIME,) if study.training_time else ()), *study.costs),
         rows=tuple(timed(line, done) if study.training_time else line for line, done in zip(lines, rows, strict=True)),
         tests=compared(pairs, metric=metric, p_mcnemar=p_mcnemar, doubts=doubts, once=once),
-        notes=(*study.notes, *_recordings(rows, labels), *(f"Beware: {words}." for words in doubts.values()),
-               *_remarks(rows)),
+        notes=(*study.notes, *_few(rows), *_recordings(rows, labels),
+               *(f"Beware: {words}." for words in doubts.values()), *_remarks(rows)),
         command=command, commit=commit, environment=environment(),
         seconds_per_run=float(np.mean(seconds)) if seconds else None, seeds=study.seeds,
         units=UNITS | COSTS | (TRUST_UNITS if any(done.rules for done in rows) else {}),
@@ -73,6 +74,23 @@ def _columns(metric: str, rows: Sequence[Evaluated]) -> tuple[str, ...]:
     known = [found.seen for done in rows for found in done.found.values() if found.seen is not None]
     devices = (SEEN, *((UNSEEN,) if any(not seen.all() for seen in known) else ())) if known else ()
     return (metric, *more, *devices, *(() if metric == "mAP" else ("macro_f1",)))
+
+
+def recordings(done: Evaluated) -> int:
+    """Return how many source recordings a row is tested on."""
+    return len(set(done.pooled(done.folds).groups.tolist())) if done.folds else 0
+
+
+def _few(rows: Sequence[Evaluated]) -> list[str]:
+    """Say that intervals and tests rest on few source recordings."""
+    n = min((recordings(done) for done in rows if done.folds), default=FEWEST_RECORDINGS)
+    if n >= FEWEST_RECORDINGS:
+        return []
+    if n == 1:
+        return ["All tested clips are of one source recording: no intervals, no paired tests; test more folds."]
+    return [
+        f"Intervals and tests resample {n} source recordings; with fewer than {FEWEST_RECORDINGS} they are too narrow."
+    ]
 
 
 def _recordings(rows: Sequence[Evaluated], labels: Sequence[str]) -> list[str]:

@@ -224,6 +224,7 @@ def _notes(attacks: Sequence[Report], told: Mapping[int | str, Any], beyond: Seq
         notes += [
             "words, speakers: the best attacker of each sensor, chosen after the test, so rather too good than too "
             f"bad; {', '.join(chances)}. One network of one size: a better attacker may do better.",
+            "words: intervals and tests resample the speakers that were tested; of one speaker there are none.",
             "speakers: other recordings of known people, of the same microphone and room.",
         ]
     if told:
