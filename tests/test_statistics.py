@@ -10,6 +10,9 @@ import pytest
 import scipy.stats as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats import contingency_tables, multitest
+from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.proportion import proportion_effectsize
 
 from hearless import metrics, statistics
 from hearless.interfaces import HearlessError
@@ -262,6 +265,32 @@ def test_holm_of_the_textbook() -> None:
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert statistics.holm([0.2]) == (0.2,)
     assert statistics.holm([0.9, 0.8]) == (1.0, 1.0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_statsmodels(p_values: list[float]) -> None:
+    expected = multitest.multipletests(p_values, method="holm")[1]
+    assert statistics.holm(p_values) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_statsmodels(wins: int, losses: int) -> None:
+    expected = contingency_tables.mcnemar([[4, wins], [losses, 9]], exact=True).pvalue if wins + losses else 1.0
+    assert statistics.mcnemar(*discordant(wins, losses)) == pytest.approx(expected)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_cohens_h_is_statsmodels(a: float, b: float) -> None:
+    assert statistics.cohens_h(a, b) == pytest.approx(proportion_effectsize(a, b), abs=1e-12)
+
+
+@pytest.mark.parametrize(("power", "alpha"), [(0.8, 0.05), (0.9, 0.01)])
+def test_the_detectable_difference_is_statsmodels(power: float, alpha: float) -> None:
+    """Of n clips whose difference has a deviation of 1, the standard error is 1 / √n."""
+    found = statistics.minimum_detectable_difference(1 / math.sqrt(400), power=power, alpha=alpha)
+    expected = NormalIndPower(ddof=0).solve_power(nobs1=400, alpha=alpha, power=power, ratio=0)
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_cohens_h_of_the_book() -> None:
