@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hearless.evaluate.evaluated import Evaluated, paired_test, shared
+from hearless.evaluate.evaluated import Evaluated, on_same_clips, paired_test, shared
 from hearless.evaluate.measuring import AGREEMENT, SEEN, TRAINING_TIME, TRUST_UNITS, UNITS, UNSEEN
 from hearless.evaluate.rows import costed, report_row, timed
 from hearless.plural import plural
@@ -25,8 +25,9 @@ def tabulate(
     by_label = {done.row.label: done for done in rows}
     pairs, p_mcnemar = {}, {}
     for a, b in study.compare:
-        if all(shared(by_label[a], by_label[b])) and recordings(by_label[a]) > 1:
-            pairs[a, b], p = paired_test(by_label[a], by_label[b], multi_label=multi_label)
+        both = by_label[a], by_label[b]
+        if all(shared(*both)) and _n_recordings(on_same_clips(*both)[0]) > 1:
+            pairs[a, b], p = paired_test(*both, multi_label=multi_label)
             if p is not None:
                 p_mcnemar[a, b] = p
     metric = "agreement" if any(done.beside_teacher for done in rows) else "mAP" if multi_label else "accuracy"
@@ -76,14 +77,13 @@ def _columns(metric: str, rows: Sequence[Evaluated]) -> tuple[str, ...]:
     return (metric, *more, *devices, *(() if metric == "mAP" else ("macro_f1",)))
 
 
-def recordings(done: Evaluated) -> int:
-    """Return how many source recordings a row is tested on."""
-    return len(set(done.pooled(done.folds).groups.tolist())) if done.folds else 0
+def _n_recordings(found: Predictions) -> int:
+    return len(set(found.groups.tolist()))
 
 
 def _few(rows: Sequence[Evaluated]) -> list[str]:
     """Say that intervals and tests rest on few source recordings."""
-    n = min((recordings(done) for done in rows if done.folds), default=FEWEST_RECORDINGS)
+    n = min((_n_recordings(done.pooled(done.folds)) for done in rows if done.folds), default=FEWEST_RECORDINGS)
     if n >= FEWEST_RECORDINGS:
         return []
     if n == 1:
@@ -102,7 +102,7 @@ def _recordings(rows: Sequence[Evaluated], labels: Sequence[str]) -> list[str]:
         label: len(set(found.groups[found.true[:, i] > 0].tolist())) for i, label in enumerate(labels)
     }  # fmt: skip
     said = ", ".join(f"{label} {n}" for label, n in counts.items())
-    return [f"Source recordings tested: {len(set(found.groups.tolist()))} ({said})."]
+    return [f"Source recordings tested: {_n_recordings(found)} ({said})."]
 
 
 def _remarks(rows: Sequence[Evaluated]) -> list[str]:
