@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats import contingency_tables, multitest
 from statsmodels.stats.power import NormalIndPower
-from statsmodels.stats.proportion import proportion_effectsize
+from statsmodels.stats.proportion import proportion_confint, proportion_effectsize
 
 from hearless import metrics, statistics
 from hearless.interfaces import HearlessError
@@ -76,6 +76,20 @@ def test_interval_is_a_plain_loops(metric: Callable[[Any, Any], float]) -> None:
     found = statistics.interval(metric, true, logits, groups, n_resamples=3000)
     assert found.value == value
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(sample, levels)), abs=0.012)
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_a_share_of_all_or_none_has_wilsons_interval_of_its_recordings(right: float) -> None:
+    values, groups = np.full((2, 40), right), np.repeat(np.arange(10), 4).tolist()
+    found = statistics.mean_interval(values, groups, share=True)
+    low, high = proportion_confint(int(10 * right), 10, method="wilson")
+    assert (found.value, found.n) == (right, 40)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    plain = statistics.mean_interval(values, groups)
+    assert (plain.low, plain.high) == (right, right)
+    assert math.isnan(statistics.mean_interval(values, [0] * 40, share=True).low)
+    mixed = np.where(np.arange(40) < 1, 1 - right, right)
+    assert statistics.mean_interval(mixed, groups, share=True) == statistics.mean_interval(mixed, groups)
 
 
 def test_interval_of_accuracy_is_the_mean_interval() -> None:
@@ -314,6 +328,16 @@ def test_words_say_what_was_found_and_what_would_have_been() -> None:
     )
 
 
+def test_words_of_one_test_among_many_want_more_to_notice() -> None:
+    """The strictest of Holm's steps tests at a 24th of 5 %."""
+    found = Paired(0.023, -0.005, 0.051, 0.11, 0.0146, 0.662, 0.639, 840, 412)
+    alone = statistics.minimum_detectable_difference(0.0146)
+    among = statistics.minimum_detectable_difference(0.0146, alpha=0.05 / 24)
+    assert among > 1.3 * alone
+    text = statistics.in_words(found, "A", "B", p_adjusted=1.0, n_tests=24)
+    assert f"a true difference of {100 * among:.1f} points would be noticed four times in five, as one of 24" in text
+
+
 def test_words_name_the_better_one_and_holm_decides() -> None:
     found = Paired(-0.04, -0.07, -0.01, 0.0004, 0.0146, 0.6, 0.64, 840, 412)
     assert "p < 0.001: evidence that B is better than A;" in statistics.in_words(found, "A", "B")
@@ -325,7 +349,7 @@ def test_words_name_the_better_one_and_holm_decides() -> None:
 def test_evidence_of_one_training_each_is_said_to_be_of_these_alone() -> None:
     found = Paired(-0.04, -0.07, -0.01, 0.0004, 0.0146, 0.6, 0.64, 840, 412)
     text = statistics.in_words(found, "A", "B", once=True)
-    assert "evidence that B is better than A, of one training each: other seeds may say the opposite;" in text
+    assert "evidence that B is better than A, of one training a fold: other seeds may say the opposite;" in text
     assert "training" not in statistics.in_words(found, "A", "B")
     assert "training" not in statistics.in_words(found, "A", "B", once=True, p_adjusted=0.3)
 

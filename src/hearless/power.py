@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class CurrentTable:
         rates_hz: rising.
         currents_ma: milliamperes at each rate.
         source: where they come from, in words.
+        derived: of a rate whose current was not measured itself, what it follows from.
 
     Raises:
         HearlessError: no points, rates that do not rise, or a current outside 0.01 … 1000 mA.
@@ -43,6 +45,7 @@ class CurrentTable:
     rates_hz: tuple[int, ...]
     currents_ma: tuple[float, ...]
     source: str
+    derived: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.rates_hz or len(self.rates_hz) != len(self.currents_ma):
@@ -61,6 +64,7 @@ PAPER = CurrentTable(
     rates_hz=(1000, 2000, 16000),
     currents_ma=(5.03, 5.137, 5.93),
     source="paper 000, Apollo3 and SPH064: measured at 1 and 16 kHz, at 2 kHz from its 58.4 h on 300 mAh",
+    derived={2000: "from the hours that the paper prints"},
 )
 
 
@@ -87,7 +91,8 @@ def current_ma(table: CurrentTable, rate_hz: float, *, extrapolate: bool = False
     """
     rates, currents = table.rates_hz, table.currents_ma
     if rate_hz in rates:
-        return Current(currents[rates.index(int(rate_hz))], f"a point of the table ({table.source})")
+        basis = table.derived.get(int(rate_hz), "a point of the table")
+        return Current(currents[rates.index(int(rate_hz))], f"{basis} ({table.source})")
     if rates[0] < rate_hz < rates[-1]:
         above = next(i for i, rate in enumerate(rates) if rate > rate_hz)
         between = f"interpolated between {rates[above - 1]} and {rates[above]} Hz ({table.source})"

@@ -100,7 +100,7 @@ def compared(
 ) -> tuple[Comparison, ...]:
     """Return all comparisons of one table by the names of their two rows: Holm over them, each said in words.
 
-    ``doubts`` are said of a row, by its name, wherever it is compared; pairs in ``once`` are of one training each.
+    ``doubts`` are said of a row, by its name, wherever it is compared; pairs in ``once`` are of one training a fold.
     """
     if not pairs:
         return ()
@@ -111,7 +111,7 @@ def compared(
             name_b=names[1],
             paired=paired,
             words=in_words(
-                paired, *names, metric=metric, p_adjusted=p if len(pairs) > 1 else None,
+                paired, *names, metric=metric, p_adjusted=p if len(pairs) > 1 else None, n_tests=len(pairs),
                 doubts=[doubts[name] for name in names if name in doubts], once=names in once,
             ),
             p_holm=p,
@@ -241,6 +241,8 @@ class Report:
         lines = [f"{HOLE} {row.label}: missing ({why})." for row in self.rows if (why := self._why_missing(row))]
         if SPREAD in self.columns and (once := [r.label for r in self.rows if r.metrics and SPREAD not in r.metrics]):
             lines.append(f"{HOLE} one seed only: {', '.join(once)}.")
+        if SPREAD in self.columns and len(self.seeds) > 1:
+            lines.append(f"{SPREAD}: of {len(self.seeds)} seeds, n - 1.")
         sources = dict.fromkeys(row.source for row in self.rows if row.source)
         lines += [f"{self.published_heading}: {source}." for source in sources]
         if any(not math.isnan(m.low) for row in self.rows for m in row.metrics.values()):

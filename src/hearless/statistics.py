@@ -6,7 +6,8 @@ further clips: what they say of a clip is averaged first (correctness) or scored
 metric).  Every draw comes from ``seed``.  Values are fractions.
 
 Means and differences have percentile intervals.  Other metrics have bias-corrected ones (Efron, 1981), because a clip
-drawn twice flatters mAP and a class drawn rarely costs macro F1.  Where every clip is right the interval has no width.
+drawn twice flatters mAP and a class drawn rarely costs macro F1.  Where every clip is right, or none, resamples do not
+differ: a share then has Wilson's interval (1927) of as many recordings, any other measure one without width.
 """
 
 from __future__ import annotations
@@ -115,15 +116,28 @@ def mean_interval(
     n_resamples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
+    share: bool = False,
 ) -> Measure:
     """Return the mean of a value per clip with its interval: accuracy, given each clip's correctness.
 
-    ``values`` are ``[clip]`` or ``[seed, clip]`` (averaged over seeds first); all resamples at once, so fast.
+    ``values`` are ``[clip]`` or ``[seed, clip]`` (averaged over seeds first); all resamples at once, so fast.  Where
+    they say what ``share`` of the clips is right and all are, or none, the interval is Wilson's, of the recordings.
     """
     clip_values = _per_clip("values", values)
     recordings = _recordings(groups, len(clip_values))
+    if share and recordings.max() > 0 and np.all(clip_values == clip_values[0]) and clip_values[0] in (0, 1):
+        return _all_or_none(clip_values, int(recordings.max()) + 1, confidence)
     draws = _draws(recordings, n_resamples, seed)
     return _measure(float(clip_values.mean()), _means(clip_values, recordings, draws), recordings, confidence)
+
+
+def _all_or_none(values: Array, n_recordings: int, confidence: float) -> Measure:
+    """Return a share of 0 or 1 with Wilson's interval, recordings taken for the trials."""
+    from scipy.stats import binomtest
+
+    right = n_recordings if values[0] else 0
+    low, high = binomtest(right, n_recordings).proportion_ci(confidence, method="wilson")
+    return Measure(float(values[0]), float(low), float(high), len(values))
 
 
 def paired_bootstrap(
@@ -259,24 +273,27 @@ def in_words(
     *,
     metric: str = "accuracy",
     p_adjusted: float | None = None,
+    n_tests: int = 1,
     alpha: float = 0.05,
     doubts: Sequence[str] = (),
     once: bool = False,
 ) -> str:
-    """Say a comparison in one plain sentence; ``p_adjusted`` (Holm's) decides where it is given.
+    """Say a comparison in one plain sentence; ``p_adjusted`` (Holm's, of ``n_tests``) decides where it is given.
 
+    The difference that would be noticed is that of the strictest of Holm's steps, ``alpha / n_tests``.
     Intervals and p resample recordings of the trainings at hand.  Where these contradict each other, seed by seed, no
-    verdict on the method is given; where each was trained ``once``, evidence is of these two trainings alone.
+    verdict on the method is given; where each was trained ``once`` a fold, evidence is of these trainings alone.
     ``doubts`` are said behind the verdict: that a model compared never learned.
     """
     p = paired.p if p_adjusted is None else p_adjusted
     adjusted = "" if p_adjusted is None else f" ({_p_text(p_adjusted)} after Holm)"
     better, worse = (name_a, name_b) if paired.difference > 0 else (name_b, name_a)
     verdict = f"evidence that {better} is better than {worse}" if p < alpha else "no evidence of a difference"
-    detectable = 100 * minimum_detectable_difference(paired.standard_error, alpha=alpha)
+    detectable = 100 * minimum_detectable_difference(paired.standard_error, alpha=alpha / n_tests)
     limit = f"a true difference of {detectable:.1f} points would be noticed four times in five"
+    limit += f", as one of {n_tests} tests" if n_tests > 1 else ""
     if p < alpha and once:
-        verdict += ", of one training each: other seeds may say the opposite"
+        verdict += ", of one training a fold: other seeds may say the opposite"
     if p < alpha and paired.by_luck:
         each = ", ".join(f"{100 * one:+.1f}" for one in paired.per_seed)
         verdict = f"no verdict, since the trainings contradict each other ({each} points, seed by seed)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hearless.interfaces import HearlessError
-from hearless.pictures.points import Cloud, clouds, together
+from hearless.pictures.points import Cloud, Point, clouds, together
 
 
 def test_near_points_share_a_label() -> None:
@@ -19,7 +19,11 @@ def test_near_points_share_a_label() -> None:
 
 
 def test_a_picture(tmp_path: Path) -> None:
-    points = [(1.0, 60.0, "CSSD", False), (1.0, 20.0, "raw", True), (math.nan, 50.0, "unknown", False)]
+    points = [
+        Point(1.0, 60.0, "CSSD", low=55.0, high=64.0), Point(1.0, 20.0, "raw", grey=True),
+        Point(math.nan, 50.0, "unknown"),
+    ]  # fmt: skip
+    assert [point.is_known for point in points] == [True, True, False]
     clouds([Cloud("battery (h)", "accuracy (%)", points)] * 2, tmp_path / "points.png", title="t")
     assert (tmp_path / "points.png").stat().st_size > 1000
     with pytest.raises(HearlessError, match="needs a panel of points"):

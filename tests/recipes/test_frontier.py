@@ -96,6 +96,7 @@ def test_the_table_and_the_page(lab: Lab, tmp_path: Path) -> None:
     expected = sum(p.numel() for p in MobileNetV3(n_classes=3, width=0.2).parameters()) * 4 / 1000
     assert cssd["size"].value == expected
     assert "Missing: CSSD, 500 Hz (stopped)." in report.notes
+    assert "battery, not measured: 2 kHz from the hours that the paper prints." in report.notes
     assert "Take CSSD, 1 kHz (accuracy 60.0 %, battery 59.6 h, words 15.0 %" in report.notes[0]
     text = (tmp_path / "out" / "frontier.html").read_text()
     assert text.count('<tr class="grey">') == 1
@@ -131,7 +132,13 @@ def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
             "accuracy >= 85, words not recoverable",
             "no row fulfils all of it; without 'accuracy >= 85' take CSSD, 1 kHz",
         ),
-        ("battery >= 100 h, best accuracy", "none fulfils 'battery >= 100 h'; without 'battery >= 100 h' take 16 kHz"),
+        (
+            "battery >= 100 h, best accuracy",
+            "none fulfils 'battery >= 100 h' (nearest: CSSD, 1 kHz, 59.6 h); without 'battery >= 100 h' take 16 kHz",
+        ),
+        ("Longest Battery", "Wished for: longest battery. Take CSSD, 1 kHz"),
+        ("sent <= 2000 B / s, Best accuracy", "Take CSSD, 1 kHz"),
+        ("size <= 0.00001 MB", "none fulfils 'size <= 0.00001 MB' (nearest: "),
     ],
 )
 def test_a_wish_is_advised(lab: Lab, tmp_path: Path, wish: str, said: str) -> None:
@@ -184,7 +191,24 @@ def test_a_wish_that_is_none(wish: str) -> None:
         parsed(wish)
 
 
+@pytest.mark.parametrize("wish", ["battery >= 58 kB", "accuracy >= 60 h", "size <= 4 kB/s", "sent <= 3 kB"])
+def test_a_unit_that_the_measure_does_not_have(wish: str) -> None:
+    with pytest.raises(HearlessError, match=f"wish {wish!r}: .* must be bounded in .*; leave the unit out or mend it"):
+        parsed(wish)
+
+
+def test_whose_intervals_meet_the_best_ones_is_said() -> None:
+    def row(label: str, *accuracy: float) -> Row:
+        return Row(label, {}, {"accuracy": Measure(*accuracy), "battery": Measure(60.0 if label != "far" else 10.0)})
+
+    rows = (row("CSSD", 0.6, 0.55, 0.65), row("BASD", 0.58, 0.53, 0.63), row("raw", 0.2, 0.1, 0.3), row("far", 0.6))
+    report = Report("t", "", ("accuracy", "battery"), rows, units={"battery": "h"})
+    said = advice(report, parsed("battery >= 58"))
+    assert said.endswith("battery 60 h), perhaps no better than BASD, whose interval it meets.")
+    assert "perhaps" not in advice(report, parsed("best battery"))
+
+
 def test_one_goal() -> None:
-    with pytest.raises(HearlessError, match="one goal, got best accuracy and best battery"):
-        parsed("best accuracy, best battery")
+    with pytest.raises(HearlessError, match="one goal, got best accuracy and longest battery"):
+        parsed("best accuracy, longest battery")
     assert "Take 16 kHz" in advice(rates(), parsed(""))

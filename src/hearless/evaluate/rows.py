@@ -23,7 +23,7 @@ from hearless.statistics import Measure, interval, mean_interval
 def _first_measure(pooled: Predictions, multi_label: bool) -> Measure:
     if multi_label:
         return interval(metrics.mean_average_precision, pooled.true, pooled.logits, pooled.groups, n_resamples=500)
-    return mean_interval(correctness(pooled), pooled.groups)
+    return mean_interval(correctness(pooled), pooled.groups, share=True)
 
 
 def of_clips(pooled: Predictions, chosen: NDArray[np.bool_]) -> Predictions:
@@ -104,7 +104,7 @@ def _per_class(pooled: Predictions, labels: Sequence[str], multi_label: bool) ->
         return {label: Measure(float(v)) for label, v in zip(labels, scores, strict=True)}
     right, true = correctness(pooled), pooled.true.argmax(1)
     return {
-        label: mean_interval(right[:, true == i], pooled.groups[true == i])
+        label: mean_interval(right[:, true == i], pooled.groups[true == i], share=True)
         for i, label in enumerate(labels) if (true == i).any()
     }  # fmt: skip
 

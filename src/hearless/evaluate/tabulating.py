@@ -33,7 +33,7 @@ def tabulate(
     metric = "agreement" if any(done.beside_teacher for done in rows) else "mAP" if multi_label else "accuracy"
     seconds = [s for done in rows for s in done.seconds]
     lines = [costed(report_row(done, labels, multi_label), done) for done in rows]
-    once = {pair for pair in pairs if all(len(part) == 1 for part in shared(*(by_label[name] for name in pair)))}
+    once = {pair for pair in pairs if len(shared(*(by_label[name] for name in pair))[1]) == 1}
     doubts = {} if multi_label else {done.row.label: words for done in rows if (words := collapsed(done))}
     return Report(
         title=study.title, task=study.task,

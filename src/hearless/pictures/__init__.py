@@ -10,7 +10,7 @@ from hearless.pictures.hearing import Hearing, Layer, hearings, layers
 from hearless.pictures.hours import Hours, day
 from hearless.pictures.lines import Curve, curves, multiples
 from hearless.pictures.matrices import confusions, heat_map, similarities
-from hearless.pictures.points import Cloud, clouds
+from hearless.pictures.points import Cloud, Point, clouds
 from hearless.pictures.rows import bars, dots
 from hearless.pictures.sensors import Panel, spectrograms
 
@@ -22,6 +22,7 @@ __all__ = [
     "Hours",
     "Layer",
     "Panel",
+    "Point",
     "bars",
     "clouds",
     "confusions",

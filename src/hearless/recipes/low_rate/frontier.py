@@ -17,10 +17,11 @@ import torch
 from hearless import page
 from hearless.interfaces import HearlessError
 from hearless.lab import Lab
-from hearless.pictures import Cloud, clouds
+from hearless.pictures import Cloud, Point, clouds
 from hearless.provenance import code_commit, environment
 from hearless.recipes._shared import backbone, no_rates, with_words
 from hearless.recipes.low_rate._wish import LESS_IS_MORE, advice, parsed
+from hearless.recipes.low_rate.power import MEASURED
 from hearless.report import Report, Row
 from hearless.run import write_whole
 from hearless.statistics import Measure
@@ -65,7 +66,7 @@ def analyse(lab: Lab, question: Question) -> Report:
     found = [report for report, _ in beside.values() if report]
     rows, missing = _rows(tables, found)
     columns = tuple(axis for axis in AXES if any(axis in row.metrics for row in rows))
-    notes = [why for _, why in beside.values() if why] + missing
+    notes = [why for _, why in beside.values() if why] + missing + _derived(rows, beside["power"][0])
     made = Report(
         title="What a sensor costs and what it gives", task=f"From {', '.join(names)}. {tables[0].task}",
         columns=columns, rows=with_dominated(rows), notes=(*notes, *_legend(columns)), command=question.command,
@@ -126,6 +127,14 @@ def _rows(tables: Sequence[Report], beside: Sequence[Report]) -> tuple[list[Row]
     if not rows:
         raise HearlessError(f"none of {len(tables)} tables has a finished row; run their studies again.")
     return rows, missing
+
+
+def _derived(rows: Sequence[Row], power: Report | None) -> list[str]:
+    """Say of which sensors' hours the current was not measured, and where it comes from."""
+    sensors = {row.condition["sensor"] for row in rows}
+    known = {row.label: str(row.condition.get("basis", "")) for row in power.rows if row.metrics} if power else {}
+    said = [f"{label} {basis}" for label, basis in known.items() if label in sensors and basis not in ("", MEASURED)]
+    return [f"battery, not measured: {'; '.join(said)}."] if said else []
 
 
 def _sensor(row: Row) -> str:
@@ -194,7 +203,7 @@ def _draw(report: Report, place: Path) -> None:
     panels = [
         Cloud(f"{axis} ({report.unit(axis)})", "accuracy (%)", those)
         for axis, those in points.items()
-        if len({across for across, *_ in those if not math.isnan(across)}) > 1
+        if len({point.across for point in those if not math.isnan(point.across)}) > 1
     ]
     pieces = [page.paragraph(report.notes[0])]
     if panels:
@@ -203,10 +212,13 @@ def _draw(report: Report, place: Path) -> None:
     write_whole(place / "frontier.html", page.page(report.title, *pieces).encode())
 
 
-def _point(row: Row, axis: str, report: Report) -> tuple[float, float, str, bool]:
+def _point(row: Row, axis: str, report: Report) -> Point:
     scale = 100.0 if report.unit(axis) == "%" else 1.0
     across = scale * row.metrics[axis].value if axis in row.metrics else math.nan
-    return across, 100 * row.metrics["accuracy"].value, row.label, bool(row.condition["dominated by"])
+    up = row.metrics["accuracy"]
+    return Point(
+        across, 100 * up.value, row.label, bool(row.condition["dominated by"]), 100 * up.low, 100 * up.high
+    )  # fmt: skip
 
 
 def _legend(columns: Sequence[str]) -> tuple[str, ...]:

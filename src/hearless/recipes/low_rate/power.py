@@ -21,6 +21,7 @@ from hearless.study import Question
 BACKBONES = ()
 DATA = None
 RATES_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
+MEASURED = "measured"
 PUBLISHED_H = {16000: 50.6, 2000: 58.4, 1000: 59.6}
 """Paper 000, Table 3: hours of a 300 mAh battery."""
 
@@ -75,7 +76,7 @@ def _row(table: CurrentTable, options: Options, rate_hz: int) -> tuple[Row, str]
         options.battery_mah, current.ma, duty_cycle=options.duty_cycle, sleep_ma=options.sleep_ma
     )  # fmt: skip
     known = table is PAPER and (options.battery_mah, options.duty_cycle) == (300.0, 1.0) and rate_hz in PUBLISHED_H
-    basis = current.basis.partition(" (")[0].replace("a point of the table", "measured")
+    basis = current.basis.partition(" (")[0].replace("a point of the table", MEASURED)
     metrics = {"battery": Measure(hours), "current": Measure(current.ma)}
     published = {"battery": PUBLISHED_H[rate_hz]} if known else None
     source = "Table 3, a 300 mAh battery" if known else ""

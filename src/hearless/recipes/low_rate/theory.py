@@ -329,7 +329,7 @@ def _row(label: str, found: Sequence[Found]) -> Row:
     mine, theirs, values = _mean_layers(found, label)
     both = np.concatenate([softened(teacher.logits), softened(said.logits)], 1)
     metrics = {
-        "accuracy": mean_interval(_right(said), said.groups),
+        "accuracy": mean_interval(_right(said), said.groups, share=True),
         "embedding": Measure(float(values[mine.index("embedding"), theirs.index("embedding")])),
         "dark knowledge": interval(_handed_on, true, both, said.groups, n_resamples=RESAMPLES),
     }
