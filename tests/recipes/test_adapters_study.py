@@ -34,6 +34,7 @@ def test_the_rows_are_the_usual_trainings_of_fewer_weights() -> None:
     assert not rows["output layer, labels, 1 kHz"].stages[0].adapter_statistics
     assert len({one.digest for one in rows.values()}) == 14
     assert ("DoRA, rank 4, labels, 1 kHz", "LoRA, rank 4, labels, 1 kHz") in made.compare
+    assert ("output layer, CSSD, 1 kHz", "output layer, labels, 1 kHz") in made.compare
     assert not any("random" in note for note in made.notes)
 
 

@@ -62,6 +62,7 @@ def study(
     made: list[Row] = []
     pairs: list[tuple[str, str]] = []
     for rate in sorted(rates, reverse=True):
+        pairs += [(f"{way}, CSSD, {rate_text(rate)}", f"{way}, labels, {rate_text(rate)}") for way in WAYS]
         for taught, recipe in (("labels", fine_tuned.recipe(settings, rate)), ("CSSD", cssd.recipe(settings, rate))):
             condition = {"rate": rate_text(rate), "taught by": taught, "network": settings.backbone.name}
             names = {way: f"{way}, {taught}, {rate_text(rate)}" for way in WAYS}

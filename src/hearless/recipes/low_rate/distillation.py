@@ -3,7 +3,7 @@
 Every row is the fine-tuned training with another objective: the same data, network, start, epochs and schedule.  Each
 objective weighs its terms as its paper does (see its file); Hinton's α and T, which CSSD and BASD take too, are the
 settings'.  The hard labels' term stands once in each.  Two rows have no teacher and are controls: what they gain, no
-teacher can claim.
+teacher can claim, so every taught row is tested against Tf-KD too.
 
 Objectives on inner maps need the teacher itself, so it listens at every step whatever ``stored_draws``: with mn04 on
 one core an epoch takes 2.4 times as long as one with stored logits or embeddings, for the teacher hears 128 bands, the
@@ -46,6 +46,8 @@ BACKBONES = ("mn04",)
 STAGES = 4
 """Inner maps compared, at most: the last of each size, as the papers take one a group of layers."""
 SMOOTHING = 0.1
+CONTROL = "Tf-KD"
+"""Distils from nobody: what a teacher is worth is what a row gains on it."""
 
 
 def with_objective(recipe: Recipe, objective: Spec, name: str) -> Recipe:
@@ -90,7 +92,7 @@ def ways(settings: Settings, rate_hz: int) -> dict[str, tuple[str, Spec]]:
         "attention": ("maps", spec(AttentionTransfer, maps=maps)),
         "hints": ("one map", spec(Hints, maps=middle)),
         "review": ("maps", spec(Review, maps=maps)),
-        "Tf-KD": ("nothing", spec(TeacherFree)),
+        CONTROL: ("nothing", spec(TeacherFree)),
         "label smoothing": ("nothing", spec(CrossEntropy, label_smoothing=SMOOTHING)),
     }
 
@@ -118,10 +120,10 @@ def study(
     }
     condition = {"rate": rate_text(rate), "network": settings.backbone.name}
     rows = tuple(Row(label, {"handed on": what, **condition}, (made,)) for label, (what, made) in recipes.items())
-    controls = tuple(("CSSD (Hinton)", label) for label in ("Tf-KD", "label smoothing"))
+    beyond = tuple((label, CONTROL) for label, (what, _) in recipes.items() if what != "nothing")
     return Study(
         name="low_rate/distillation", title="Ways to hand knowledge on", task=task, rows=rows, seeds=seeds, folds=folds,
-        compare=(*((label, "fine-tuned") for label in recipes if label != "fine-tuned"), *controls),
+        compare=(*((label, "fine-tuned") for label in recipes if label != "fine-tuned"), *beyond),
         notes=_notes(settings, rate),
     )  # fmt: skip
 
