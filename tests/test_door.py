@@ -206,6 +206,11 @@ def test_loading_takes_a_run_its_folder_or_its_recipes_folder(trained: Callable[
     for empty in (tmp_path, tmp_path / "missing"):
         with pytest.raises(HearlessError, match="holds no finished run; name a folder such as"):
             hearless.load(empty)
+    table = tmp_path / "studies" / "rates"
+    table.mkdir(parents=True)
+    (table / "report.json").write_text("{}")
+    with pytest.raises(HearlessError, match=r"holds a study's table and no runs; read .*report\.md"):
+        hearless.load(table)
 
 
 @pytest.fixture

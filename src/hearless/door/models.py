@@ -79,6 +79,8 @@ def finished(folder: Path) -> list[Run]:
     inside = sorted((path.parent for path in folder.glob("*/done.json")), key=lambda path: natural(path.name))
     runs = [run for run in map(Run, inside) if run.predictions("test").is_file()]
     if not runs:
+        if (folder / "report.json").is_file():
+            raise HearlessError(f"{folder} holds a study's table and no runs; read {folder / 'report.md'}.")
         _check_finished(folder)
         below = sorted({path.parent.parent.name for path in folder.glob("*/*/done.json")}, key=natural)
         remedy = f"one of its own: {', '.join(below[:5])} …" if below else "runs/low_rate-cssd-…/fold1-seed0"
