@@ -555,7 +555,7 @@ def test_fetching_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
 # --- reports --------------------------------------------------------------------------------------------------------
 
 
-def test_a_report_names_runs_as_short_as_tells_them_apart(trained: Callable[..., Run]) -> None:
+def test_a_report_names_runs_as_short_as_tells_them_apart(trained: Callable[..., Run], tmp_path: Path) -> None:
     one, two, other = trained(), trained(fold="2"), trained(method="fine_tuned")
     longer = trained(epochs=2, method="fine_tuned")
     short = "cssd-1000Hz-alpha0.5-T4"
@@ -564,6 +564,10 @@ def test_a_report_names_runs_as_short_as_tells_them_apart(trained: Callable[...,
     assert names(one, two) == [f"{short}, fold 1, seed 0", f"{short}, fold 2, seed 0"]
     assert names(other, longer) == [f"{run.path.parent.name}, fold 1, seed 0" for run in (other, longer)]
     assert names(one.path.parent, other) == [short, "fine_tuned-1000Hz"]
+    copied = Path(shutil.copytree(one.path, tmp_path / "elsewhere" / one.path.parent.name / one.path.name))
+    apart = names(one.path, copied)
+    assert [Path(name).is_absolute() for name in apart] == [False, False]
+    assert apart[1].endswith(f"elsewhere/{one.path.parent.name}/{one.path.name}")
     both = hearless.results([one.path.parent])
     assert both.rows[0].condition == {"tested on": "folds 1, 2, seed 0"}
     assert both.rows[0].metrics["accuracy"].n == 24

@@ -109,6 +109,18 @@ def test_a_studys_runs_are_found_above_it_or_said_to_be_missing(study: Path, run
     assert "polyline" in again.tags
 
 
+def test_two_runs_on_a_page_are_compared_or_it_is_said_why_not(
+    run: Run, tiny: Path, runs: Path, tmp_path: Path
+) -> None:
+    other = hearless.train(labels=tiny / "meta.csv", runs=runs, method="full_band", **SMALL)
+    made = Reader(dossier([run.path, other.path], tmp_path / "a.html", runs=runs).read_text(encoding="utf-8"))
+    assert "p (McNemar)" in made.words
+    elsewhere = hearless.train(labels=tiny / "meta.csv", runs=runs, method="full_band", fold="2", **SMALL)
+    made = Reader(dossier([run.path, elsewhere.path], tmp_path / "b.html", runs=runs).read_text(encoding="utf-8"))
+    assert "Not compared: runs must share a fold and a seed" in made.words
+    assert "p (McNemar)" not in made.words
+
+
 def test_a_browser_finds_nothing_wrong(run: Run, study: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     made = dossier([study, run.path], tmp_path / "c.html", root=tiny, n_clips=1, runs=runs)
     dom, console = browse(made, tmp_path)

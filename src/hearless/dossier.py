@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -74,12 +74,23 @@ def _chapters(named: Sequence[str | Path], runs: Path, command: str) -> list[Cha
     folders = [Path(name) for name in named if name not in studies]
     made = [_of_study(place, runs) for place in studies.values()]
     if folders:
-        report = door.results(folders, command)
+        report = _of_folders(folders, command)
         found = [tuple(door.finished(folder)) for folder in folders]
         made.append(Chapter(report, dict(zip([row.label for row in report.rows], found, strict=True))))
     if not made:
         raise HearlessError("a page needs a run or a study; name one, such as low_rate/table1.")
     return made
+
+
+def _of_folders(folders: Sequence[Path], command: str) -> Report:
+    """Return the table of run folders; two of them are compared, or it is said why they cannot be."""
+    if len(folders) != 2:
+        return door.results(folders, command)
+    try:
+        return door.results(folders, command, compare=True)
+    except HearlessError as error:
+        report = door.results(folders, command)
+        return replace(report, notes=(*report.notes, f"Not compared: {error}"))
 
 
 def _study(name: str | Path, runs: Path) -> Path | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,14 @@ def _names(runs: Sequence[Sequence[Run]]) -> list[str]:
     recipes = [each[0].recipe.name.rpartition("/")[2] for each in runs]
     placed = [f"{name}, {_places(each)}" for name, each in zip(recipes, runs, strict=True)]
     folders = [f"{each[0].path.parent.name}, {_places(each)}" for each in runs]
-    whole = [str(each[0].path if len(each) == 1 else each[0].path.parent) for each in runs]
+    whole = _apart_from_all(each[0].path if len(each) == 1 else each[0].path.parent for each in runs)
     return next(names for names in (recipes, placed, folders, whole) if len({*names}) == len(names) or names is whole)
+
+
+def _apart_from_all(paths: Iterable[Path]) -> list[str]:
+    """Return paths from where they part."""
+    every = [path.resolve() for path in paths]
+    return [os.path.relpath(path, os.path.commonpath(every)) for path in every]
 
 
 def _places(runs: Sequence[Run]) -> str:
