@@ -492,12 +492,19 @@ def test_a_study_writes_its_table_and_is_instant_the_second_time(tiny: Path, tin
     again = hearless(*words)
     assert "trains" not in again.stderr
     assert again.stdout == text
+    some = hearless(*words, "--row", "CSSD, 1 kHz", "--row", "fine-tuned, 1 kHz").stdout
+    assert "\n  CSSD, 1 kHz " in some
+    assert "\n  BASD, 1 kHz " not in some
+    assert "2 of the study's 5 rows were asked for." in some
 
 
 def test_a_study_with_a_hole_ends_with_code_1(tiny: Path, tmp_path: Path) -> None:
     words = ["--labels", tiny / "meta.csv", "--runs", tmp_path, "--rates", "9000", "--folds", "1", *SMALL]
     result = hearless("study", "low_rate/table1", *words, code=1)
-    assert "- missing: CSSD, 9 kHz: fold 1: rate must be at most that of the recordings" in result.stdout
+    rows = "raw, 9 kHz; fine-tuned, 9 kHz; BASD, 9 kHz; CSSD, 9 kHz"
+    assert f"- missing: {rows}: fold 1: rate must be at most that of the recordings" in result.stdout
+    assert "CSSD, 9 kHz, fold 1: as raw, 9 kHz, fold 1" in result.stderr
+    assert result.stderr.count("rate must be at most that of the recordings") == 1
     assert (tmp_path / "studies" / "low_rate" / "table1" / "bars.png").is_file()
 
 

@@ -45,6 +45,18 @@ def test_a_study_keeps_what_it_is_given() -> None:
     assert Study("s", "t", "u", (row(),), judged_on="validation").judged_on == "validation"
 
 
+def test_some_rows_of_a_study_keep_its_order_and_their_tests() -> None:
+    made = Study("s", "t", "u", tuple(map(row, "abc")), compare=(("a", "b"), ("a", "c")), notes=("n",)).only(["c", "a"])
+    assert [r.label for r in made.rows] == ["a", "c"]
+    assert made.compare == (("a", "c"),)
+    assert made.notes == ("n", "2 of the study's 3 rows were asked for.")
+    whole = Study("s", "t", "u", (row("fine-tuned"), row("CSSD")))
+    with pytest.raises(
+        HearlessError, match=r"rows of s are fine-tuned; CSSD; got fine-tune \(did you mean 'fine-tuned'\?\)"
+    ):
+        whole.only(["CSSD", "fine-tune"])
+
+
 def test_labels_must_differ() -> None:
     with pytest.raises(HearlessError, match=r"row labels must differ, got \['a', 'b', 'a'\]"):
         Study("s", "t", "u", (row("a"), row("b"), row("a")))

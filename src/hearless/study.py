@@ -6,11 +6,12 @@ that fold's own validation part and on the study's first seed, and trains only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hearless.closest import closest
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
@@ -114,6 +115,23 @@ class Study:
         unknown = {label for pair in self.compare for label in pair} - set(labels)
         if unknown:
             raise HearlessError(f"compare names rows that do not exist: {', '.join(sorted(unknown))}.")
+
+    def only(self, labels: Sequence[str]) -> Study:
+        """Return the study of some rows, in its own order, with the tests between these; its notes say so.
+
+        Raises:
+            HearlessError: a label that no row has.
+        """
+        known = [row.label for row in self.rows]
+        if missing := [label for label in labels if label not in known]:
+            guess = "".join(f" (did you mean {near!r}?)" for label in missing if (near := closest(label, known)))
+            raise HearlessError(
+                f"rows of {self.name} are {'; '.join(known)}; got {'; '.join(missing)}{guess}."
+            )  # fmt: skip
+        rows = tuple(row for row in self.rows if row.label in labels)
+        pairs = tuple(pair for pair in self.compare if all(label in labels for label in pair))
+        note = f"{len(rows)} of the study's {len(known)} rows were asked for."
+        return replace(self, rows=rows, compare=pairs, notes=(*self.notes, note))
 
 
 @dataclass(frozen=True)

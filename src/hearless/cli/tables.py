@@ -58,7 +58,11 @@ def show(report: Report, as_json: bool = False, *, breakdown: bool = False, more
     if breakdown:
         _break_down(report)
     lines = _tests_in_words(report)
-    lines += [f"missing: {row.label}: {row.hole}" for row in report.rows if row.hole]
+    holes: dict[str, list[str]] = {}
+    for row in report.rows:
+        if row.hole:
+            holes.setdefault(row.hole, []).append(row.label)
+    lines += [f"missing: {'; '.join(labels)}: {hole}" for hole, labels in holes.items()]
     for line in (*lines, *report.notes, *more):
         typer.echo(f"- {line}")
 

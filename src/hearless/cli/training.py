@@ -85,6 +85,7 @@ def study(
     folds: Annotated[str, typer.Option(help="Such as 1,2. Default: all.")] = "",
     seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = "0",
     rates: Annotated[str, typer.Option(help="Such as 1000,2000. Default: the study's.")] = "",
+    row: Annotated[list[str] | None, typer.Option(help="Only this row of the table; repeatable. Default: all.")] = None,
     runs: Runs = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="Folder of the table (default: RUNS/studies/NAME).")] = None,
     torch_device: Device = "cpu",
@@ -102,8 +103,8 @@ def study(
         report = door.study(
             name, lab=lab, labels=labels, root=root, dataset_name=dataset, mapping=by_name(mapping),
             backbones=backbone or [], weights=weights, folds=parted(folds),
-            seeds=whole_numbers("seeds", seeds) or [0], rates=whole_numbers("rates", rates), place=place,
-            command=typed(), **settings_of(settings),
+            seeds=whole_numbers("seeds", seeds) or [0], rates=whole_numbers("rates", rates), rows=row or [],
+            place=place, command=typed(), **settings_of(settings),
         )  # fmt: skip
     replaced = replaces(place, typed())
     report.save(place)

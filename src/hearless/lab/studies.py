@@ -41,9 +41,8 @@ def tabled(lab: Lab, study: Study, command: str) -> Report:
     labels = label_names(classes) if classes else table.labels
     extent = lab.extent(dataset, folds, study.seeds)
     study = replace(study, rows=tuple(row.of(len(labels)) for row in study.rows), notes=(extent, *study.notes))
-    rows: list[evaluate.Evaluated] = []
-    for row in study.rows:
-        rows.append(row_of(lab, study, row, row.folds or folds))
+    told: dict[str, str] = {}
+    rows = [row_of(lab, study, row, row.folds or folds, told) for row in study.rows]
     report = evaluate.tabulate(study, rows, labels, table.multi_label, command=command, commit=code_commit())
     if not study.also:
         return report
@@ -137,8 +136,8 @@ def _refused(ask: Callable[..., None], *words: Any) -> str:
     return ""
 
 
-def row_of(lab: Lab, study: Study, row: Row, folds: Sequence[str]) -> evaluate.Evaluated:
-    """Return what a row's runs scored; one that fails leaves a hole."""
+def row_of(lab: Lab, study: Study, row: Row, folds: Sequence[str], told: dict[str, str]) -> evaluate.Evaluated:
+    """Return what a row's runs scored; one that fails leaves a hole.  ``told``: causes, by where each was said first."""
     found = evaluate.Evaluated(row)
     seeds = row.seeds or study.seeds
     for fold in folds:
@@ -152,7 +151,9 @@ def row_of(lab: Lab, study: Study, row: Row, folds: Sequence[str]) -> evaluate.E
                 found.runs += [] if row.heard_through else [f"{run.path.parent.name}/{run.path.name}"]
                 found.costs = found.costs or _costs(lab, study, row.options[choice], run)
         except HearlessError as error:
-            lab.say(f"{row.label}, fold {fold}: {error}")
+            here = f"{row.label}, fold {fold}"
+            first = told.setdefault(str(error), here)
+            lab.say(f"{here}: {error}" if first == here else f"{here}: as {first}")
             found.hole = f"fold {fold}: {error}"
     return found
 
