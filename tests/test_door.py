@@ -605,8 +605,14 @@ def test_runs_are_compared_where_both_were_tested(trained: Callable[..., Run], t
         hearless.results([one, other], compare=True)
     trained(method="fine_tuned", seed=0)
     report = hearless.results([one, other.path.parent], compare=True)
-    assert report.notes[0].startswith("Compared on what both have: folds ")
-    assert report.notes[0].endswith("seeds 0.")
+    assert report.notes[0] == "Compared on what both have: fold 1, seed 0."
+    assert [row.condition["tested on"] for row in report.rows] == ["fold 1, seed 0"] * 2
+    assert {row.metrics["accuracy"].n for row in report.rows} == {12}
+
+
+def test_runs_whose_training_is_not_over_are_named(several: Path) -> None:
+    report = hearless.results([several])
+    assert "Left out, for their training is not over: recipe/fold1-seed0." in report.notes
 
 
 def test_runs_that_cannot_stand_in_one_table_are_refused(trained: Callable[..., Run]) -> None:

@@ -113,7 +113,7 @@ def test_all_wrong_rows_in_one_error(tmp_path: Path) -> None:
         "row 4: a current must lie in 0.01 … 1000 mA, got 5137; if it is in microamperes divide it by 1000",
         "row 5: a current must lie in 0.01 … 1000 mA, got 0.005",
         "row 6: rate_hz and mA must be numbers with a decimal point, got '8k' and '5.3'",
-        "row 7: rate_hz must be a whole number above 0, got '0.5'",
+        "row 7: rate_hz must be a whole number of 100 or more, got '0.5'",
         "row 8: rate_hz and mA must be numbers with a decimal point, got '16000' and ''",
         "row 9: a current must lie in 0.01 … 1000 mA, got nan",
         "row 10: a current must lie in 0.01 … 1000 mA, got -3.3; give what the device draws as a number above 0",

@@ -205,7 +205,9 @@ def _of_sensor(run: Run, root: Path, n_clips: int) -> Iterable[str]:
     for i in chosen(found, n_clips):
         clip = clips.get(str(found.ids[i]))
         if clip is None:
-            raise HearlessError(f"{root} has no clip {found.ids[i]!r}; name the folder that the run was trained from.")
+            raise HearlessError(
+                f"{root} has no clip {str(found.ids[i])!r}; name the folder that the run was trained from."
+            )
         said = labels[int(found.logits[i].argmax())]
         yield from _heard(recipe, clip, run.measured["clip_s"], f"{clip.id}: {', '.join(clip.labels)}; heard as {said}")
 

@@ -27,6 +27,9 @@ COLUMNS = ("rate_hz", "mA")
 LEAST_MA, MOST_MA = 0.01, 1000.0
 """Currents outside of this are taken for amperes or microamperes and refused."""
 
+LEAST_HZ = 100
+"""Lower rates are taken for kilohertz and refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentTable:
@@ -203,8 +206,8 @@ def _fault(rate: str, current: str, points: dict[int, float]) -> str:
         rate_hz, ma = float(rate), float(current)
     except ValueError:
         return f"rate_hz and mA must be numbers with a decimal point, got {rate!r} and {current!r}"
-    if not (rate_hz > 0 and rate_hz.is_integer()):
-        return f"rate_hz must be a whole number above 0, got {rate!r}; write kilohertz in Hz"
+    if not (rate_hz >= LEAST_HZ and rate_hz.is_integer()):
+        return f"rate_hz must be a whole number of {LEAST_HZ} or more, got {rate!r}; write kilohertz in Hz"
     if rate_hz in points:
         return f"{rate_hz:g} Hz comes twice ({points[int(rate_hz)]:g} and {ma:g} mA); keep one, or their mean"
     return "" if LEAST_MA <= ma <= MOST_MA else _implausible(ma)

@@ -204,8 +204,23 @@ def test_whose_intervals_meet_the_best_ones_is_said() -> None:
     rows = (row("CSSD", 0.6, 0.55, 0.65), row("BASD", 0.58, 0.53, 0.63), row("raw", 0.2, 0.1, 0.3), row("far", 0.6))
     report = Report("t", "", ("accuracy", "battery"), rows, units={"battery": "h"})
     said = advice(report, parsed("battery >= 58"))
-    assert said.endswith("battery 60 h), perhaps no better than BASD, whose interval it meets.")
+    assert said.endswith("battery 60 h), perhaps no better than BASD: intervals meet.")
     assert "perhaps" not in advice(report, parsed("best battery"))
+
+
+@pytest.mark.parametrize("wish", ["accuracy >= 600 %", "words <= 101"])
+def test_no_share_is_more_than_all(wish: str) -> None:
+    with pytest.raises(HearlessError, match=r"must be bounded by 0 to 100 %, got (600|101) %"):
+        parsed(wish)
+
+
+def test_what_fails_anyway_is_not_held_to_be_unknown() -> None:
+    def row(label: str, accuracy: float, **more: float) -> Row:
+        return Row(label, {}, {name: Measure(value) for name, value in {"accuracy": accuracy, **more}.items()})
+
+    rows = (row("a", 0.8, battery=60.0), row("b", 0.3), row("c", 0.7))
+    report = Report("t", "", ("accuracy", "battery"), rows, units={"battery": "h"})
+    assert advice(report, parsed("battery >= 58, accuracy >= 50")).endswith(" Not judged, for want of battery: c.")
 
 
 def test_one_goal() -> None:

@@ -63,11 +63,13 @@ def train(
         return
     show(report)
     first = shlex.quote(str(made[0].path))
-    typer.echo(f"\nThe model: {first}\n\nNext")
+    whole = shlex.quote(str(made[0].path.parent)) if len(made) > 1 else first
+    more = f"; {len(made)} folds, to be judged and compared together: {whole}" if len(made) > 1 else ""
+    typer.echo(f"\nThe model: {first}{more}\n\nNext")
     if made[0].measured.get("median_db"):
         typer.echo(f"- name the sources in a log of levels: hearless predict {first} LOG.csv --out sources.csv")
     typer.echo(f"- name the sounds in other files: hearless predict {first} MY_SOUNDS/ --csv sounds.csv")
-    typer.echo(f"- see each fold and class: hearless evaluate {first}")
+    typer.echo(f"- see each fold and class: hearless evaluate {whole}")
     if named := noise_words(made[0].measured):
         typer.echo(f"- {named}: the same command with --set background=0.1 trains on noise and silence of no class too")
     typer.echo(f"- put it on a device: hearless export {first} --to onnx --int8 --root {shlex.quote(str(folder))}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hearless import evaluate
-from hearless.door.models import finished
+from hearless.door.models import finished, unfinished
 from hearless.interfaces import HearlessError
 from hearless.plural import plural
 from hearless.provenance import code_commit
@@ -32,7 +32,9 @@ def results(folders: Sequence[Run | str | Path], command: str = "", *, compare: 
     paths = [folder.path if isinstance(folder, Run) else Path(folder) for folder in folders]
     if not paths or len({path.resolve() for path in paths}) < len(paths):
         raise HearlessError(f"each run must be named once, got {', '.join(map(str, paths)) or 'none'}.")
-    return _table([finished(path) for path in paths], command, compare=compare)
+    left_out = [f"{path.name}/{run.path.name}" for path in paths for run in unfinished(path)]
+    notes = (f"Left out, for their training is not over: {', '.join(left_out)}.",) if left_out else ()
+    return _table([finished(path) for path in paths], command, notes, compare=compare)
 
 
 def results_of(runs: Sequence[Run], command: str = "") -> Report:
@@ -40,35 +42,46 @@ def results_of(runs: Sequence[Run], command: str = "") -> Report:
     return _table([list(runs)], command)
 
 
-def _table(runs: Sequence[Sequence[Run]], command: str, *, compare: bool = False) -> Report:
-    """Return the table of one row for each recipe's runs."""
+def _table(
+    runs: Sequence[Sequence[Run]], command: str, notes: tuple[str, ...] = (), *, compare: bool = False
+) -> Report:
+    """Return the table of one row for each recipe's runs; two that are compared stand on what both have."""
     measured = [each[0].measured for each in runs]
     labels, multi_label = tuple(measured[0]["labels"]), bool(measured[0]["multi_label"])
     if any(tuple(m["labels"]) != labels for m in measured):
         raise HearlessError("runs must share their classes to stand in one table; evaluate them apart.")
-    done = [_evaluated(label, each) for label, each in zip(_names(runs), runs, strict=True)]
+    names, whole = _names(runs), runs
+    runs = _on_what_both_have(runs) if compare else runs
+    if compare and [*map(len, whole)] != [*map(len, runs)]:
+        notes = (*notes, f"Compared on what both have: {_places(runs[0])}.")
+    done = [_evaluated(label, each) for label, each in zip(names, runs, strict=True)]
     pairs = ((done[0].row.label, done[1].row.label),) if compare else ()
     made = Study(
         "evaluate", "What these runs score on their test clips", _words_of(runs), tuple(d.row for d in done),
         seeds=tuple(sorted({s for d in done for s in d.seeds})), compare=pairs,
-        notes=(*_compared_on(done), *_apart(runs[0][0], runs[1][0])) if compare else (),
+        notes=(*notes, *(_apart(runs[0][0], runs[1][0]) if compare else ())),
     )  # fmt: skip
     return evaluate.tabulate(made, done, labels, multi_label, command=command, commit=code_commit())
 
 
-def _compared_on(done: Sequence[evaluate.Evaluated]) -> tuple[str, ...]:
-    """Say which folds and seeds two rows are compared on, where they do not share all.
+def _on_what_both_have(runs: Sequence[Sequence[Run]]) -> list[list[Run]]:
+    """Return two recipes' runs on the folds that both have with every seed that both have.
 
     Raises:
-        HearlessError: they share none, so that nothing can be compared.
+        HearlessError: there is none, so that nothing can be compared.
     """
-    folds, seeds = evaluate.shared(done[0], done[1])
-    if not folds or not seeds:
-        places = " and ".join(str(one.row.condition["tested on"]) for one in done[:2])
+    first, second = ({_place(run) for run in each} for each in runs)
+    both = first & second
+    seeds = {seed for _, seed in both}
+    folds = {fold for fold, _ in both if all((fold, seed) in both for seed in seeds)}
+    if not folds:
+        places = " and ".join(map(_places, runs))
         raise HearlessError(f"runs must share a fold and a seed to be compared, got {places}; name such runs.")
-    if all(set(one.folds) == set(folds) and set(one.seeds) == set(seeds) for one in done[:2]):
-        return ()
-    return (f"Compared on what both have: folds {', '.join(folds)}, seeds {', '.join(map(str, seeds))}.",)
+    return [[run for run in each if _place(run) in both and _place(run)[0] in folds] for each in runs]
+
+
+def _place(run: Run) -> tuple[str, int]:
+    return str(run.measured["fold"]), int(run.measured["seed"])
 
 
 def _apart(a: Run, b: Run) -> tuple[str, ...]:

@@ -88,15 +88,19 @@ def finished(folder: Path) -> list[Run]:
     return runs
 
 
+def unfinished(folder: Path) -> list[Run]:
+    """Return the runs of a folder, or the one that it is, whose training is not over."""
+    each = map(Run, [folder, *sorted(folder.glob("*"), key=lambda path: natural(path.name))])
+    return [run for run in each if (run.path / "recipe.json").is_file() and not run.done]
+
+
 def _check_finished(folder: Path) -> None:
     """Refuse a folder that is, or holds, a run whose training is not over."""
-    for run in map(Run, [folder, *sorted(folder.glob("*"))]):
-        if (run.path / "recipe.json").is_file() and not run.done:
-            over = f"{run.epochs_over} of {sum(stage.epochs for stage in run.recipe.stages)} epochs"
-            raise HearlessError(
-                f"{folder} holds no finished run, {run.path.name} is unfinished: {over}; the same train command goes "
-                "on."
-            )
+    for run in unfinished(folder):
+        over = f"{run.epochs_over} of {sum(stage.epochs for stage in run.recipe.stages)} epochs"
+        raise HearlessError(
+            f"{folder} holds no finished run, {run.path.name} is unfinished: {over}; the same train command goes on."
+        )
 
 
 def first_run(run: Run | str | Path, say: Say) -> Run:

@@ -137,7 +137,7 @@ def _refused(ask: Callable[..., None], *words: Any) -> str:
 
 
 def row_of(lab: Lab, study: Study, row: Row, folds: Sequence[str], told: dict[str, str]) -> evaluate.Evaluated:
-    """Return what a row's runs scored; one that fails leaves a hole.  ``told``: causes, by where each was said first."""
+    """Return what a row's runs scored; one that fails leaves a hole.  ``told``: causes, and where each came first."""
     found = evaluate.Evaluated(row)
     seeds = row.seeds or study.seeds
     for fold in folds:

@@ -96,6 +96,8 @@ def _bound(text: str, name: str, sign: str, value: float, unit: str | None) -> C
             f"wish {text!r}: {name} must be bounded in {' or '.join(known)}, got {unit}; leave the unit out or mend it."
         )
     limit = value * known[plain] if plain else value / 100 if name in SHARES and value > 1 else value
+    if name in SHARES and limit > 1:
+        raise HearlessError(f"wish {text!r}: {name} must be bounded by 0 to 100 %, got {value:g} {plain or '%'}.")
 
     def fulfilled(row: Row) -> bool:
         return _knows(row, name) and holds(row.metrics[name].value, limit)
@@ -164,7 +166,7 @@ def _taken(report: Report, conditions: Sequence[Condition], goal: str, best: Row
     others = [row for row in report.rows if row is not best and _fulfils(row, conditions, goal)]
     ends = {row.label: _ends(row.metrics[goal]) for row in others} if least < most else {}
     alike = [label for label, (low, high) in ends.items() if low <= most and high >= least]
-    return _told(report, best) + (f", perhaps no better than {_some(alike)}, whose interval it meets" if alike else "")
+    return _told(report, best) + (f", perhaps no better than {_some(alike)}: intervals meet" if alike else "")
 
 
 def _some(labels: Sequence[str]) -> str:
@@ -182,12 +184,14 @@ def _fulfils(row: Row, conditions: Sequence[Condition], goal: str) -> bool:
 
 
 def _unknown(rows: Sequence[Row], wish: Wish) -> str:
-    """Return sentences on what no row or only some rows tell of what a wish asks for."""
+    """Return sentences on what no row or only some rows tell of what a wish asks for, of rows that do not fail else."""
     asked = [one.asks for one in wish.conditions] + [(wish.goal,)]
     said = []
+    out = [row for row in rows if any(one.is_known(row) and not one.holds(row) for one in wish.conditions)]
     for names in dict.fromkeys(asked):
-        unknown = [row.label for row in rows if not _knows_any(row, names)]
-        if len(unknown) == len(rows):
+        everywhere = not any(_knows_any(row, names) for row in rows)
+        unknown = [row.label for row in rows if not _knows_any(row, names) and (everywhere or row not in out)]
+        if everywhere:
             said.append(f" Not known of any row: {' and '.join(names)}.")
         elif unknown:
             said.append(f" Not judged, for want of {' or '.join(names)}: {_some(unknown)}.")

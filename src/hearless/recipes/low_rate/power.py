@@ -57,7 +57,8 @@ def analyse(lab: Lab, question: Question) -> Report:
     made = [_row(table, options, rate) for rate in rates]
     report = Report(
         title="Hours on a battery", task=_task(table, options), columns=("battery", "current"),
-        rows=tuple(row for row, _ in made), notes=(*filter(None, (warning for _, warning in made)), *_notes(table)),
+        rows=tuple(row for row, _ in made),
+        notes=(*filter(None, (warning for _, warning in made)), *_notes(table, options)),
         command=question.command, commit=code_commit(), environment=environment(),
         units={"battery": "h", "current": "mA"}, published_heading="paper 000", heading="sensor",
     )  # fmt: skip
@@ -91,11 +92,14 @@ def _task(table: CurrentTable, options: Options) -> str:
     )
 
 
-def _notes(table: CurrentTable) -> tuple[str, ...]:
+def _notes(table: CurrentTable, options: Options) -> tuple[str, ...]:
     low, high = (rate_text(rate) for rate in (table.rates_hz[0], table.rates_hz[-1]))
-    said = (
+    beyond = (
         f"Nothing is said below {low} or above {high}, where nothing was measured; --rates asks for other rates, "
-        "--set currents=FILE.csv (rate_hz, mA) gives a device's own currents, --set extrapolate=yes follows the line.",
+        "--set currents=FILE.csv (rate_hz, mA) gives a device's own currents, --set extrapolate=yes follows the line."
+    )
+    said = (
+        *(() if options.extrapolate else (beyond,)),
         "The battery gives all of its capacity at any current; no regulator, no cold, so real hours are fewer.",
     )
     board = "The paper's board runs FFTs and no classifier; at 2 kHz its current follows from the hours it prints."
