@@ -133,7 +133,8 @@ def _notes(settings: Settings, rate_hz: int) -> tuple[str, ...]:
     draws = plural(n, "draw")
     replayed = (f"Rows on logits and embeddings replay {draws} of each clip's augmentation, the others draw anew.",)
     return (
-        "One budget: every row has fine-tuned's data, network, start, epochs and schedule; only the objective differs.",
+        "One budget: every row has fine-tuned's data, network, start, epochs and schedule; the objective differs"
+        f"{', and whose augmentation is replayed (below)' if n else ''}.",
         f"CSSD and BASD: α {settings.alpha:g}, T {settings.temperature:g}; the others as in their papers, untuned.",
         f"Maps compared: {ends}. Where teacher and student differ in bands, the larger map is averaged down.",
         "Maps need the teacher at every step, logits and embeddings can be stored: see the seconds of each row.",
