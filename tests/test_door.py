@@ -473,6 +473,10 @@ def test_data_sets_are_named_by_table_folder_or_name(tiny: Path, tmp_path: Path)
     assert {clip.fold for clip in data.build().clips(folder)} == {"1", "2", "3"}
     assert door.dataset("esc50") == (door.dataset("ESC50")[0], Path("data/esc50"))
     assert door.dataset("csv_labels", root=tiny)[0].name == "CsvLabels"
+    to_be_made = tmp_path / "sounds"
+    assert door.dataset("synthetic", root=to_be_made)[1] == to_be_made
+    with pytest.raises(HearlessError, match=r"root must be the folder of the sounds, got .*sounds, which is no folder"):
+        door.dataset(labels=tiny / "meta.csv", root=to_be_made)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,8 @@ def test_the_surest_right_and_wrong_are_shown() -> None:
 def test_wrong_input(run: Run, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(HearlessError, match="needs a run or a study"):
         dossier([], tmp_path / "a.html")
+    with pytest.raises(HearlessError, match=r"root must be the folder of the recordings, got nowhere, which is"):
+        dossier(["low_rate/table1"], tmp_path / "a.html", root="nowhere")
     with pytest.raises(HearlessError, match=r"has no report.json; run hearless study low_rate/table1 --runs .* first"):
         dossier(["low_rate/table1"], tmp_path / "a.html", runs=tmp_path)
     with pytest.raises(HearlessError, match="holds no finished run"):

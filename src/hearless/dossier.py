@@ -60,6 +60,8 @@ def dossier(
     """
     if n_clips < 1:
         raise HearlessError(f"n_clips must be at least 1, got {n_clips}.")
+    if root is not None and not Path(root).is_dir():
+        raise HearlessError(f"root must be the folder of the recordings, got {root}, which is no folder.")
     chapters = _chapters(named, Path(runs), command)
     title = chapters[0].report.title if len(chapters) == 1 else "What was measured"
     pieces = [piece for chapter in chapters for piece in _chapter(chapter, alone=len(chapters) == 1)]

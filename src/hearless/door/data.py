@@ -39,7 +39,7 @@ def dataset(
     tables = [Path(one) for one in ([labels] if isinstance(labels, str | Path) else labels or [])]
     if wrong := [table for table in tables if not table.is_file()]:
         raise HearlessError(f"labels must be a CSV file, got {wrong[0]}; name the table with one row a clip.")
-    if root is not None and not Path(root).is_dir():
+    if root is not None and name is None and not Path(root).is_dir():
         raise HearlessError(f"root must be the folder of the sounds, got {root}, which is no folder.")
     if tables:
         beside = tables[0].parent if len(tables) == 1 else Path(os.path.commonpath([t.parent for t in tables]))
