@@ -8,8 +8,8 @@ from hearless.datasets.csv_labels import CsvLabels
 from hearless.interfaces import HearlessError
 from hearless.recipes._shared import backbone
 from hearless.recipes.low_rate import architectures, cssd, fine_tuned, full_band
-from hearless.recipes.low_rate.architectures import million_macs, native, own_axis, students, study
-from hearless.recipes.low_rate.settings import Settings
+from hearless.recipes.low_rate.architectures import million_macs, native, students, study
+from hearless.recipes.low_rate.settings import Settings, own_axis
 from hearless.spec import spec
 from hearless.teachers import Trained
 

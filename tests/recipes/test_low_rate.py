@@ -23,7 +23,7 @@ from hearless.recipe import Recipe
 from hearless.recipes._shared import backbone
 from hearless.recipes.low_rate import bands, basd, cssd, fine_tuned, full_band, low_to_high, table1
 from hearless.recipes.low_rate._published import beside
-from hearless.recipes.low_rate.settings import Settings, audible_bands, from_words
+from hearless.recipes.low_rate.settings import Settings, audible_bands, from_words, own_axis
 from hearless.spec import spec
 from hearless.teachers import CrossFitted, Pretrained, Trained
 
@@ -161,6 +161,29 @@ def test_bands_may_be_named_or_all(lab: Lab) -> None:
     raw = next(row for row in table1.rows(mn04()) if row.label == "raw, 1 kHz")
     assert raw.heard_through is not None
     assert raw.heard_through.frontend.arguments["bands"] is None
+
+
+def test_a_student_may_have_an_axis_of_its_own() -> None:
+    made = mn04(axis="own")
+    assert made.view(1000).frontend == own_axis(1000)
+    assert made.view(16000) == mn04().view(16000)
+    assert made.view(1000, 0) == mn04().view(1000, 0)  # what raw hears
+    for recipe in (fine_tuned.recipe(made, 1000), cssd.recipe(made, 1000)):
+        assert recipe.student.frontend == own_axis(1000)
+    assert cssd.recipe(made, 1000).teacher == cssd.recipe(mn04(), 1000).teacher
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"axis": "mine"}, "axis must be 'reference' or 'own', got 'mine'"),
+        ({"axis": "own", "path": "upsample"}, "axis=own is for networks that hear PreEmphasisMel .* path=upsample"),
+        ({"axis": "own", "backbone": backbone("cnn14_16k")}, "got cnn14_16k, which hears LogMel"),
+    ],
+)
+def test_an_axis_that_cannot_be(words: dict[str, Any], said: str) -> None:
+    with pytest.raises(HearlessError, match=said):
+        mn04(**words).view(1000)
 
 
 @pytest.mark.parametrize("rate", [16001, 44100])

@@ -1,8 +1,8 @@
 """A network made for a low rate, or one of 16 kHz sound adapted to it?  At equal multiply-accumulates (paper 001 §6).
 
 The adapted network is the backbone of `table1`: its Mel axis is that of its weights, cropped to what the sensor hears.
-Networks made for the rate hear `BANDS` bands spread over all of it, in longer and fewer frames, as a signal of little
-bandwidth allows.  Their width is the one whose multiply-accumulates come nearest to the adapted network's; DS-FlexiNet
+Networks made for the rate hear forty bands spread over all of it (`own_axis`), in longer and fewer frames, as a signal
+of little bandwidth allows.  Their width is the one whose multiply-accumulates come nearest to the adapted network's; DS-FlexiNet
 has four sizes, of which the nearest is taken.  The table counts what came of it.
 
 They start from random weights, for nobody published ones for such an axis; the adapted network starts from random ones
@@ -23,35 +23,22 @@ from hearless.classifiers.ds_flexinet import WIDTHS, DSFlexiNet
 from hearless.classifiers.efficientnetv2 import EfficientNetV2
 from hearless.classifiers.mobilenetv3 import MobileNetV3
 from hearless.complexity import complexity
-from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
 from hearless.recipes._shared import TEACHER_RATE_HZ, the_one
 from hearless.recipes.low_rate import cssd, fine_tuned, full_band
-from hearless.recipes.low_rate.settings import Settings
+from hearless.recipes.low_rate.settings import Settings, own_axis
 from hearless.recipes.low_rate.table1 import rate_text
 from hearless.spec import Spec, spec
 from hearless.study import MACS, PARAMETERS, Row, Study
 from hearless.teachers import Trained
 
 BACKBONES = ("mn04",)
-BANDS = 40
-WINDOW_MS, HOP_MS, FFT_MS = 100.0, 20.0, 128.0
-"""A bin is 7.8 Hz wide: at 1 kHz the lowest of 40 bands is 19 Hz wide."""
-
 CLIP_S = 5.0
 """Length of the clips that widths are matched on, where the settings name none; all of them grow with it alike."""
 
 NARROWEST, WIDEST, STEP = 0.1, 2.0, 0.01
-
-
-def own_axis(rate_hz: int) -> Spec:
-    """Return the front end of a network made for a rate: a Mel axis up to its Nyquist frequency."""
-    return spec(
-        PreEmphasisMel, input_rate_hz=rate_hz, window_ms=WINDOW_MS, hop_ms=HOP_MS, fft_ms=FFT_MS, mel_bands=BANDS,
-        high_hz=rate_hz / 2,
-    )  # fmt: skip
 
 
 @cache
@@ -128,6 +115,8 @@ def study(
 ) -> Study:  # fmt: skip
     """Return the table of one adapted backbone."""
     settings = the_one(each)
+    if settings.axis != "reference":
+        raise HearlessError(f"this study compares both axes, got axis={settings.axis}; leave it out.")
     if wrong := [rate for rate in rates if rate >= TEACHER_RATE_HZ]:
         raise HearlessError(f"rates must be below {TEACHER_RATE_HZ} Hz, which the teacher hears, got {wrong[0]}.")
     made: list[Row] = []

@@ -17,6 +17,7 @@ from hearless.augmentations.roll import Roll
 from hearless.augmentations.spec_augment import SpecAugment
 from hearless.captures.full_band import FullBand
 from hearless.captures.low_rate import LowRate
+from hearless.frontends.preemphasis_mel import PreEmphasisMel
 from hearless.interfaces import HearlessError
 from hearless.objectives.binary_cross_entropy import BinaryCrossEntropy
 from hearless.objectives.binary_distillation import BinaryDistillation
@@ -27,6 +28,10 @@ from hearless.recipe import Recipe, Stage
 from hearless.recipes._shared import TEACHER_RATE_HZ, Backbone, from_file, value_of, with_words
 from hearless.spec import Spec, spec
 from hearless.teachers import Pretrained, Teacher, Trained
+
+BANDS = 40
+WINDOW_MS, HOP_MS, FFT_MS = 100.0, 20.0, 128.0
+"""A bin is 7.8 Hz wide: at 1 kHz the lowest of 40 bands is 19 Hz wide."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Settings:
         full_band_epochs: of the 16 kHz generation, which needs fewer (0: as many).
         path: "native" (low-rate samples straight to Mel) or "upsample" (paper 000 §4.3).
         bands: bands a low-rate student hears; None: what its sensor can hear plus a margin; 0: all.
+        axis: "reference" (the Mel axis of the backbone's weights, cropped by ``bands``) or "own", one made for the
+            student's rate, see `own_axis`; where ``bands`` are asked for by number it is the reference axis.
         roll: roll clips in time.
         spec_augment: PANNs' masks on students and teachers in training.
         initial: students start from "pretrained" weights (paper) or from their "teacher".
@@ -62,6 +69,7 @@ class Settings:
     batch_size: int = 32
     path: str = "native"
     bands: int | None = None
+    axis: str = "reference"
     roll: bool = True
     spec_augment: bool = False
     initial: str = "pretrained"
@@ -90,9 +98,22 @@ class Settings:
         capture = spec(LowRate, rate_hz=rate_hz) if low else spec(FullBand, rate_hz=TEACHER_RATE_HZ)
         frontend = self.backbone.frontend.replace(input_rate_hz=min(rate_hz, TEACHER_RATE_HZ), path=self.path)
         wanted = self.bands if bands is None else bands
+        if low and wanted is None and self._has_own_axis():
+            return PipelineSpec(capture, own_axis(rate_hz), self.backbone.classifier)
         if low and wanted != 0:
             frontend = frontend.replace(bands=wanted or audible_bands(frontend, rate_hz, self.backbone.classifier))
         return PipelineSpec(capture, frontend, self.backbone.classifier)
+
+    def _has_own_axis(self) -> bool:
+        if self.axis not in ("reference", "own"):
+            raise HearlessError(f"axis must be 'reference' or 'own', got {self.axis!r}.")
+        heard = self.backbone.frontend.name
+        if self.axis == "own" and (heard != "PreEmphasisMel" or self.path != "native"):
+            raise HearlessError(
+                "axis=own is for networks that hear PreEmphasisMel (mn04 and the like) by path=native, got "
+                f"{self.backbone.name}, which hears {heard}, and path={self.path}; leave axis out."
+            )
+        return self.axis == "own"
 
     def recipe(self, name: str, rate_hz: int, teacher: Teacher | None = None) -> Recipe:
         """Return one training at a rate: by its labels alone, or with a teacher (eq. 1)."""
@@ -121,6 +142,14 @@ class Settings:
     def _augmentations(self) -> tuple[Spec, ...]:
         wanted = [(self.roll, spec(Roll)), (self.spec_augment, spec(SpecAugment))]
         return tuple(made for on, made in wanted if on)
+
+
+def own_axis(rate_hz: int) -> Spec:
+    """Return a front end made for a rate: `BANDS` Mel bands up to its Nyquist frequency, longer and fewer frames."""
+    return spec(
+        PreEmphasisMel, input_rate_hz=rate_hz, window_ms=WINDOW_MS, hop_ms=HOP_MS, fft_ms=FFT_MS, mel_bands=BANDS,
+        high_hz=rate_hz / 2,
+    )  # fmt: skip
 
 
 @cache
