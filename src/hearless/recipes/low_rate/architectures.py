@@ -2,8 +2,8 @@
 
 The adapted network is the backbone of `table1`: its Mel axis is that of its weights, cropped to what the sensor hears.
 Networks made for the rate hear forty bands spread over all of it (`own_axis`), in longer and fewer frames, as a signal
-of little bandwidth allows.  Their width is the one whose multiply-accumulates come nearest to the adapted network's; DS-FlexiNet
-has four sizes, of which the nearest is taken.  The table counts what came of it.
+of little bandwidth allows.  Their width is the one whose multiply-accumulates come nearest to the adapted network's;
+DS-FlexiNet has four sizes, of which the nearest is taken.  The table counts what came of it.
 
 They start from random weights, for nobody published ones for such an axis; the adapted network starts from random ones
 too, beside its published ones, and these also on the new axis, so that weights, axis and network part.  Every row is
