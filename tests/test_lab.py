@@ -459,7 +459,7 @@ def test_the_papers_protocol_fixes_the_first_folds_choice(watched: Watched, monk
     for protocol, expected in (("honest", {"1": 0, "2": 1}), ("paper", {"1": 0, "2": 0})):
         options = tuple(replace(LOW, protocol=protocol, name=n, batch_size=8 + i) for i, n in enumerate("ab"))
         row = Row("x", {}, options)
-        found = row_of(watched, Study("s", "t", "", (row,)), row, ("1", "2"))
+        found = row_of(watched, Study("s", "t", "", (row,)), row, ("1", "2"), {})
         assert found.choices == expected
         assert found.hole == ""
 

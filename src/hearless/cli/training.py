@@ -105,7 +105,7 @@ def study(
         report = door.study(
             name, lab=lab, labels=labels, root=root, dataset_name=dataset, mapping=by_name(mapping),
             backbones=backbone or [], weights=weights, folds=parted(folds),
-            seeds=whole_numbers("seeds", seeds) or [0], rates=whole_numbers("rates", rates), rows=row or [],
+            seeds=whole_numbers("seeds", seeds) or [0], rates=whole_numbers("rates", rates), only=row or [],
             place=place, command=typed(), **settings_of(settings),
         )  # fmt: skip
     replaced = replaces(place, typed())

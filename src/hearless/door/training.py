@@ -77,11 +77,11 @@ def study(
     root: str | Path | None = None, dataset_name: str | None = None, mapping: dict[str, str] | None = None,
     backbones: Sequence[str] = (), weights: str | Path | None = None,
     folds: Sequence[str] = (), seeds: Sequence[int] = (0,),
-    rates: Sequence[int] = (), rows: Sequence[str] = (), place: str | Path | None = None, **words: Any,
+    rates: Sequence[int] = (), only: Sequence[str] = (), place: str | Path | None = None, **words: Any,
 ) -> Report:  # fmt: skip
     """Run a study by name and return its table; data, networks, folds, seeds and rates may replace the paper's.
 
-    ``rows`` are the labels of those rows that are wanted; none: all.
+    ``only``: the labels of those rows that are wanted; none: all.
     ``place`` is where pictures go, those of an analysis (see `is_analysis`) and those of a study whose file has
     ``draw(report, place)``, a function of its table alone; default: ``RUNS/studies/NAME``.
     """
@@ -113,7 +113,7 @@ def study(
         raise HearlessError(f"{name} takes {beside} beside its settings; {error}" if beside else str(error)) from error
     pictures = Path(place or lab.runs / "studies" / name)
     if is_analysis(name):
-        if rows:
+        if only:
             raise HearlessError(f"{name} makes its own table, so rows of it cannot be picked; leave --row out.")
         question = Question(
             tuple(each), data if own else None, tuple(rates), tuple(folds), tuple(seeds), task, command, pictures, mine
@@ -121,7 +121,7 @@ def study(
         return cast(Report, make(lab, question))
     more = {"rates": tuple(rates)} if rates else {}
     made: Study = make(each, folds=tuple(folds), seeds=tuple(seeds), task=task, **more)
-    report = lab.study(made.only(rows) if rows else made, command)
+    report = lab.study(made.only(only) if only else made, command)
     if draw := vars(module).get("draw"):
         draw(report, pictures)
     return report
