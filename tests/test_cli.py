@@ -530,7 +530,7 @@ def test_a_study_refuses_in_a_sentence(tiny: Path, tmp_path: Path, words: list[s
     [
         (["frontier", "--rates", "1000"], "rates are nothing to this study, got [1000]; leave --rates out"),
         (["power", "--weights", "none"], "trains no networks; leave the data, --backbone and --weights out"),
-        (["power", "--row", "1 kHz"], "low_rate/power makes its own table, so rows of it cannot be picked; leave --row"),
+        (["power", "--row", "1 kHz"], "low_rate/power makes its own table, so rows of it cannot"),
         (["power", "--set", "curents=mine.csv"], "got curents; did you mean currents?"),
         (["power", "--set", "currents=mine.csv"], "got mine.csv, which is no file"),
         (
