@@ -90,7 +90,7 @@ def test_list_shows_what_there_is() -> None:
 # --- train ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["full_band", "fine_tuned", "basd", "cssd"])
+@pytest.mark.parametrize("method", ["full_band", "fine_tuned", "basd", "cssd", "dkd"])
 def test_every_method_trains_on_a_users_table(train: Callable[..., Result], method: str) -> None:
     rate = () if method == "full_band" else ("--rate", 1000)
     (folder,) = json.loads(train("--method", method, *rate, "--json").stdout)["runs"]
@@ -99,7 +99,7 @@ def test_every_method_trains_on_a_users_table(train: Callable[..., Result], meth
     assert f"The model: {folder}" in text
     assert f"hearless predict {folder} MY_SOUNDS/" in text
     assert "--folds all" in text
-    assert ("--method fine_tuned" in text) == (method in ("basd", "cssd"))
+    assert ("--method fine_tuned" in text) == (method in ("basd", "cssd", "dkd"))
     assert "accuracy (%)" in text
 
 

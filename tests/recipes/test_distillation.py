@@ -12,7 +12,7 @@ import torch
 from hearless.datasets.csv_labels import CsvLabels
 from hearless.interfaces import HearlessError
 from hearless.recipe import Recipe
-from hearless.recipes.low_rate import basd, cssd, distillation, fine_tuned, full_band
+from hearless.recipes.low_rate import basd, cssd, distillation, dkd, fine_tuned, full_band
 from hearless.recipes.low_rate.settings import Settings, from_words
 from hearless.spec import spec
 from hearless.study import Study
@@ -52,6 +52,7 @@ def test_table_1s_runs_are_taken_as_they_are(made: Study) -> None:
     assert found["fine-tuned"] == fine_tuned.recipe(settings(), 1000)
     assert found["CSSD (Hinton)"] == cssd.recipe(settings(), 1000)
     assert found["BASD"] == basd.recipe(settings(), 1000)
+    assert found["DKD"] == dkd.recipe(settings(), 1000)
 
 
 def test_rows_differ_in_objective_and_teacher_alone(made: Study) -> None:
@@ -130,5 +131,7 @@ def test_a_transformer_has_no_maps_to_compare() -> None:
 def test_what_it_cannot_compare_is_refused() -> None:
     with pytest.raises(HearlessError, match=r"one backbone and one rate, got 2 and \[1000\]"):
         distillation.study([settings(), settings()])
-    with pytest.raises(HearlessError, match="tell one class a clip, and the data have several"):
+    with pytest.raises(HearlessError, match="distillation takes clips of one class each, and the data hold clips of"):
         distillation.study([settings(multi_label=True)])
+    with pytest.raises(HearlessError, match="dkd takes clips of one class each"):
+        dkd.recipe(settings(multi_label=True))

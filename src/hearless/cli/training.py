@@ -36,7 +36,8 @@ def train(
         int | None, typer.Option(help="What the sensor samples at, in Hz (250 or more; default: 1000).")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="cssd, basd, fine_tuned, full_band (16 kHz), or a recipe: spectral_transcoder/light …")
+        str,
+        typer.Option(help="cssd, basd, dkd, fine_tuned, full_band (16 kHz), or a recipe: spectral_transcoder/light …"),
     ] = "cssd",
     backbone: Annotated[str, typer.Option(help="Network: mn04, cnn14_16k, resnet38, mobilenetv2, mn02 …")] = "mn04",
     weights: Weights = None,
@@ -75,7 +76,7 @@ def train(
     typer.echo(f"- put it on a device: hearless export {first} --to onnx --int8 --root {shlex.quote(str(folder))}")
     if len(made) < len(known):
         typer.echo("- test every fold in turn: the same command with --folds all")
-    if method in ("cssd", "basd"):
+    if method in ("cssd", "basd", "dkd"):
         typer.echo("- did the teacher help? The same command with --method fine_tuned, then hearless compare A B")
 
 

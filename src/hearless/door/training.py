@@ -34,8 +34,8 @@ def train(
         name: a data set of the shelf instead.
         mapping: the table's column names.
         rate: what the sensor samples at, in Hz; default: 1000, where the recipe takes one.
-        method: "fine_tuned", "basd", "cssd", or "full_band" (16 kHz); or any other recipe as ``system/recipe``, such as
-            "spectral_transcoder/light" (levels instead of sound).
+        method: "fine_tuned", "basd", "cssd", "dkd", or "full_band" (16 kHz); or any other recipe as
+            ``system/recipe``, such as "spectral_transcoder/light" (levels instead of sound).
         backbone: short name of a network, such as ``"mn04"``.
         weights: a local weights file in place of the published one; ``"none"`` starts from random weights.
         fold: the fold to test on; default: the first.

@@ -14,7 +14,6 @@ both (`hearless.objectives._features.at_one_size`), embeddings know no bands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 
 import torch
@@ -23,7 +22,6 @@ from hearless.interfaces import HearlessError
 from hearless.objectives.attention_transfer import AttentionTransfer
 from hearless.objectives.contrastive_representation import ContrastiveRepresentation
 from hearless.objectives.cross_entropy import CrossEntropy
-from hearless.objectives.decoupled_distillation import DecoupledDistillation
 from hearless.objectives.dist import DIST
 from hearless.objectives.hints import Hints
 from hearless.objectives.relational_distillation import RelationalDistillation
@@ -36,8 +34,8 @@ from hearless.pipeline import PipelineSpec
 from hearless.plural import plural
 from hearless.recipe import Recipe
 from hearless.recipes._shared import the_one_at_a_rate
-from hearless.recipes.low_rate import basd, cssd, fine_tuned
-from hearless.recipes.low_rate.settings import Settings
+from hearless.recipes.low_rate import basd, cssd, dkd, fine_tuned
+from hearless.recipes.low_rate.settings import Settings, with_objective
 from hearless.recipes.low_rate.table1 import rate_text
 from hearless.spec import Spec, spec
 from hearless.study import Row, Study
@@ -48,13 +46,6 @@ STAGES = 4
 SMOOTHING = 0.1
 CONTROL = "Tf-KD"
 """Distils from nobody: what a teacher is worth is what a row gains on it."""
-
-
-def with_objective(recipe: Recipe, objective: Spec, name: str) -> Recipe:
-    """Return the same training with one objective in place of its own; teachers listen where maps are compared."""
-    (stage,) = recipe.stages
-    stored = 0 if objective.build().needs == "maps" else recipe.stored_draws
-    return replace(recipe, stages=(replace(stage, objectives=(objective,)),), stored_draws=stored, name=name)
 
 
 @cache
@@ -78,11 +69,10 @@ def stage_ends(view: PipelineSpec) -> tuple[str, ...]:
 
 
 def ways(settings: Settings, rate_hz: int) -> dict[str, tuple[str, Spec]]:
-    """Return what a row hands on and its objective, by label, beside BASD and CSSD."""
+    """Return what a row hands on and its objective, by label, beside BASD, CSSD and DKD, which are recipes."""
     ends = stage_ends(settings.view(rate_hz))
     maps, middle = ",".join(ends), ends[(len(ends) - 1) // 2]
     return {
-        "DKD": ("logits", spec(DecoupledDistillation)),
         "DIST": ("logits", spec(DIST)),
         "standardised logits": ("logits", spec(StandardisedDistillation)),
         "RKD": ("embedding", spec(RelationalDistillation)),
@@ -110,12 +100,12 @@ def study(
 ) -> Study:  # fmt: skip
     """Return the table of one backbone at one rate."""
     settings, rate = the_one_at_a_rate(each, rates)
-    if settings.multi_label:
-        raise HearlessError("these objectives tell one class a clip, and the data have several; take single labels.")
+    settings.refuse_multi_label("distillation")
     recipes = {
         "fine-tuned": ("nothing", fine_tuned.recipe(settings, rate)),
         "CSSD (Hinton)": ("logits", cssd.recipe(settings, rate)),
         "BASD": ("logits, own rate", basd.recipe(settings, rate)),
+        "DKD": ("logits", dkd.recipe(settings, rate)),
         **{label: (what, taught(settings, rate, label)) for label, (what, _) in ways(settings, rate).items()},
     }
     condition = {"rate": rate_text(rate), "network": settings.backbone.name}

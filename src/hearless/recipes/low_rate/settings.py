@@ -132,6 +132,13 @@ class Settings:
             batch_size=self.batch_size, background=self.background, name=name,
         )  # fmt: skip
 
+    def refuse_multi_label(self, what: str) -> None:
+        """Raise, where the data hold clips of several classes, that ``what`` takes clips of one."""
+        if self.multi_label:
+            raise HearlessError(
+                f"{what} takes clips of one class each, and the data hold clips of several; take cssd, or other labels."
+            )
+
     def _initial(self, teacher: Teacher | None) -> Pretrained | Trained | None:
         if self.initial not in ("pretrained", "teacher"):
             raise HearlessError(f"initial must be 'pretrained' or 'teacher', got {self.initial!r}.")
@@ -142,6 +149,13 @@ class Settings:
     def _augmentations(self) -> tuple[Spec, ...]:
         wanted = [(self.roll, spec(Roll)), (self.spec_augment, spec(SpecAugment))]
         return tuple(made for on, made in wanted if on)
+
+
+def with_objective(recipe: Recipe, objective: Spec, name: str) -> Recipe:
+    """Return the same training with one objective in place of its own; teachers listen where maps are compared."""
+    (stage,) = recipe.stages
+    stored = 0 if objective.build().needs == "maps" else recipe.stored_draws
+    return replace(recipe, stages=(replace(stage, objectives=(objective,)),), stored_draws=stored, name=name)
 
 
 def own_axis(rate_hz: int) -> Spec:
