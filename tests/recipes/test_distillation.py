@@ -128,6 +128,13 @@ def test_a_transformer_has_no_maps_to_compare() -> None:
         distillation.stage_ends(settings(backbone="passt_s", weights="none").view(1000))
 
 
+def test_an_axis_of_its_own_is_said(made: Study) -> None:
+    own = distillation.study([settings(axis="own")])
+    assert "axis=own" in own.notes[0]
+    assert not any("axis=own" in note for note in made.notes)
+    assert {row.options[0].digest for row in own.rows}.isdisjoint(row.options[0].digest for row in made.rows)
+
+
 def test_what_it_cannot_compare_is_refused() -> None:
     with pytest.raises(HearlessError, match=r"one backbone and one rate, got 2 and \[1000\]"):
         distillation.study([settings(), settings()])

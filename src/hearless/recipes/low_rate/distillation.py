@@ -122,7 +122,9 @@ def _notes(settings: Settings, rate_hz: int) -> tuple[str, ...]:
     ends, n = ", ".join(stage_ends(settings.view(rate_hz))), settings.stored_draws
     draws = plural(n, "draw")
     replayed = (f"Rows on logits and embeddings replay {draws} of each clip's augmentation, the others draw anew.",)
+    axis = ("Students hear a Mel axis made for their rate (axis=own), the teacher its own.",)
     return (
+        *(axis if settings.axis == "own" else ()),
         "One budget: every row has fine-tuned's data, network, start, epochs and schedule; the objective differs"
         f"{', and whose augmentation is replayed (below)' if n else ''}.",
         f"CSSD and BASD: α {settings.alpha:g}, T {settings.temperature:g}; the others as in their papers, untuned.",
