@@ -18,7 +18,6 @@ from functools import cache, partial
 
 import torch
 
-from hearless.captures.low_rate import LowRate
 from hearless.classifiers.ds_flexinet import WIDTHS, DSFlexiNet
 from hearless.classifiers.efficientnetv2 import EfficientNetV2
 from hearless.classifiers.mobilenetv3 import MobileNetV3
@@ -28,7 +27,7 @@ from hearless.pipeline import PipelineSpec
 from hearless.recipe import Recipe
 from hearless.recipes._shared import TEACHER_RATE_HZ, the_one
 from hearless.recipes.low_rate import cssd, fine_tuned, full_band
-from hearless.recipes.low_rate.settings import Settings, own_axis
+from hearless.recipes.low_rate.settings import Settings, on_own_axis
 from hearless.recipes.low_rate.table1 import rate_text
 from hearless.spec import Spec, spec
 from hearless.study import MACS, PARAMETERS, Row, Study
@@ -71,7 +70,7 @@ def native(settings: Settings, rate_hz: int) -> dict[str, PipelineSpec]:
     """Return the networks made for a rate by name, as many MACs as the adapted backbone."""
     clip_s = settings.clip_s or CLIP_S
     wanted = million_macs(settings.view(rate_hz), clip_s)
-    heard = partial(PipelineSpec, spec(LowRate, rate_hz=rate_hz), own_axis(rate_hz))
+    heard = partial(on_own_axis, rate_hz)
     sizes = tuple(spec(DSFlexiNet, size=size) for size in WIDTHS)
     families = {
         "MobileNetV3": widths(MobileNetV3), "EfficientNetV2": widths(EfficientNetV2, variant="b0"),
@@ -84,7 +83,7 @@ def students(settings: Settings, rate_hz: int) -> dict[str, tuple[dict[str, str]
     """Return what is compared at a rate, by label: its condition, and its trainings by labels and by CSSD."""
     random = replace(settings, backbone=replace(settings.backbone, initial=None), initial="pretrained")
     adapted = settings.backbone.name
-    own = PipelineSpec(spec(LowRate, rate_hz=rate_hz), own_axis(rate_hz), settings.backbone.classifier)
+    own = on_own_axis(rate_hz, settings.backbone.classifier)
     views = {name: (random, view, "random", "own") for name, view in native(settings, rate_hz).items()}
     views[f"{adapted}, random weights"] = (random, settings.view(rate_hz), "random", "16 kHz, cropped")
     if settings.backbone.initial:

@@ -99,7 +99,7 @@ class Settings:
         frontend = self.backbone.frontend.replace(input_rate_hz=min(rate_hz, TEACHER_RATE_HZ), path=self.path)
         wanted = self.bands if bands is None else bands
         if low and wanted is None and self._has_own_axis():
-            return PipelineSpec(capture, own_axis(rate_hz), self.backbone.classifier)
+            return on_own_axis(rate_hz, self.backbone.classifier)
         if low and wanted != 0:
             frontend = frontend.replace(bands=wanted or audible_bands(frontend, rate_hz, self.backbone.classifier))
         return PipelineSpec(capture, frontend, self.backbone.classifier)
@@ -164,6 +164,11 @@ def own_axis(rate_hz: int) -> Spec:
         PreEmphasisMel, input_rate_hz=rate_hz, window_ms=WINDOW_MS, hop_ms=HOP_MS, fft_ms=FFT_MS, mel_bands=BANDS,
         high_hz=rate_hz / 2,
     )  # fmt: skip
+
+
+def on_own_axis(rate_hz: int, classifier: Spec) -> PipelineSpec:
+    """Return a classifier hearing low-rate sound through `own_axis`."""
+    return PipelineSpec(spec(LowRate, rate_hz=rate_hz), own_axis(rate_hz), classifier)
 
 
 @cache
